@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device's life: the one place where its state changes.
+ *
+ *	state     to        when                                    contents, requests
+ *	EMPTY     ATTACHED  ATTACH without a cookie                 none
+ *	ATTACHED  LIVE      START                                   new, undefined; served
+ *	ATTACHED  EMPTY     the session ends                        none
+ *	LIVE      EMPTY     STOP, while nobody has the disk open    given up
+ *	LIVE      HELD      the helper dies, breaks the ring        kept by the helper's keeper;
+ *	                    or is silent                            requests wait
+ *	HELD      HELD      ATTACH with the contents' cookie,       as before
+ *	                    or its end
+ *	HELD      LIVE      START                                   as before; held requests are
+ *	                                                            sent again
+ *	HELD      FAILED    the hold time is over                   lost; requests fail, capacity 0
+ *	LIVE      FAILED    as LIVE to HELD, with a hold time of 0  as HELD to FAILED
+ *	FAILED    ATTACHED  ATTACH without a cookie, disk not open  none
+ *
+ * The gate tells queue_rq what to do: SEND in LIVE, HOLD in HELD, FAIL in all others (where
+ * capacity is 0 anyway).
+ */
+#include <linux/random.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "vramswap.h"
+#include "trace.h"
+
+static const char *const vs_state_names[] = {
+	[VRAMSWAP_STATE_EMPTY] = "empty",   [VRAMSWAP_STATE_ATTACHED] = "attached",
+	[VRAMSWAP_STATE_LIVE] = "live",     [VRAMSWAP_STATE_HELD] = "held",
+	[VRAMSWAP_STATE_FAILED] = "failed",
+};
+
+static void vs_device_set_state(struct vs_device *device, enum vramswap_state state,
+				enum vramswap_event event)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	lockdep_assert_held(&device->lock);
+	pr_info(VS_NAME "%u: %s -> %s\n", device->index, vs_state_names[device->state],
+		vs_state_names[state]);
+	trace_vramswap_state(device->index, device->state, state, device->reason);
+	device->state = state;
+	vs_genl_event(device, event);
+	memalloc_noio_restore(noio);
+}
+
+/*
+ * Parts the queues from their session and shuts the gate: requests in slots are held or failed, as
+ * it says.
+ */
+static void vs_device_part(struct vs_device *device, enum vs_gate gate)
+{
+	WRITE_ONCE(device->gate, gate);
+	blk_mq_quiesce_queue(device->disk->queue);
+	vs_queues_unbind(device);
+	if (gate == VS_GATE_FAIL)
+		vs_queues_fail(device);
+	blk_mq_unquiesce_queue(device->disk->queue);
+}
+
+/* Joins the queues to a session, sends what was held and opens the gate. */
+static void vs_device_join(struct vs_device *device, struct vs_session *session)
+{
+	blk_mq_quiesce_queue(device->disk->queue);
+	vs_queues_bind(device, session);
+	vs_queues_replay(device);
+	WRITE_ONCE(device->gate, VS_GATE_SEND);
+	blk_mq_unquiesce_queue(device->disk->queue);
+}
+
+/* Lets a session go: its calls return reason from now on. The queues may still be joined to it. */
+static void vs_device_drop_session(struct vs_device *device, int reason)
+{
+	struct vs_session *session = device->session;
+	unsigned int i;
+
+	if (!session)
+		return;
+	device->session = NULL;
+	device->reason = -reason;
+	WRITE_ONCE(session->end, reason);
+	for (i = 0; session->channels && i < device->queue_count; i++)
+		wake_up_all(&session->channels[i].wait);
+}
+
+static void vs_device_forget_contents(struct vs_device *device)
+{
+	vs_area_destroy(&device->map);
+	device->cookie = 0;
+	device->capacity = 0;
+	device->label[0] = '\0';
+}
+
+static void vs_device_fail(struct vs_device *device)
+{
+	vs_device_drop_session(device, -ESTALE);
+	vs_device_part(device, VS_GATE_FAIL);
+	vs_disk_set_capacity(device, 0);
+	vs_device_forget_contents(device);
+	vs_device_set_state(device, VRAMSWAP_STATE_FAILED, VRAMSWAP_EVENT_FAILED);
+}
+
+static void vs_device_arm_hold(struct vs_device *device)
+{
+	unsigned long delay = msecs_to_jiffies(device->hold_timeout_ms);
+
+	device->hold_until = jiffies + delay;
+	mod_delayed_work(vs_workqueue, &device->hold_work, delay);
+}
+
+static void vs_device_hold(struct vs_device *device)
+{
+	if (!device->hold_timeout_ms) {
+		vs_device_fail(device);
+		return;
+	}
+	vs_device_part(device, VS_GATE_HOLD);
+	vs_device_arm_hold(device);
+	vs_device_set_state(device, VRAMSWAP_STATE_HELD, VRAMSWAP_EVENT_HELD);
+}
+
+static void vs_device_hold_work(struct work_struct *work)
+{
+	struct vs_device *device = container_of(to_delayed_work(work), struct vs_device, hold_work);
+
+	mutex_lock(&device->lock);
+	/* A helper may have come back, and gone again, while this work waited for the lock. */
+	if (device->state == VRAMSWAP_STATE_HELD) {
+		if (time_before(jiffies, device->hold_until))
+			mod_delayed_work(vs_workqueue, &device->hold_work,
+					 device->hold_until - jiffies);
+		else
+			vs_device_fail(device);
+	}
+	mutex_unlock(&device->lock);
+}
+
+/* The session of a live device is over, but not its contents. */
+static void vs_device_lose_helper(struct vs_device *device, int reason)
+{
+	vs_device_drop_session(device, reason);
+	switch (device->state) {
+	case VRAMSWAP_STATE_LIVE:
+		vs_device_hold(device);
+		break;
+	case VRAMSWAP_STATE_ATTACHED:
+		vs_device_forget_contents(device);
+		vs_device_set_state(device, VRAMSWAP_STATE_EMPTY, VRAMSWAP_EVENT_STOPPED);
+		break;
+	default:
+		break;
+	}
+}
+
+static void vs_device_silence_work(struct work_struct *work)
+{
+	struct vs_device *device = container_of(work, struct vs_device, silence_work);
+
+	mutex_lock(&device->lock);
+	if (device->state == VRAMSWAP_STATE_LIVE && vs_queues_silent(device)) {
+		pr_warn(VS_NAME "%u: the helper has not answered for %u ms\n", device->index,
+			device->io_timeout_ms);
+		vs_device_lose_helper(device, -ETIMEDOUT);
+	}
+	mutex_unlock(&device->lock);
+}
+
+/*
+ * Ends a session if it has not ended: its file is closed (-ESHUTDOWN) or it broke the ring
+ * (-EBADMSG).
+ */
+void vs_device_end_session(struct vs_device *device, struct vs_session *session, int reason)
+{
+	mutex_lock(&device->lock);
+	if (device->session == session) {
+		if (reason == -EBADMSG)
+			pr_err(VS_NAME "%u: the helper broke the ring\n", device->index);
+		vs_device_lose_helper(device, reason);
+	}
+	mutex_unlock(&device->lock);
+}
+
+/* A new session, for a new file. -EBUSY: there is one. -ENODEV: the device is being deleted. */
+int vs_device_open(struct vs_device *device, struct vs_session *session)
+{
+	int ret = 0;
+
+	mutex_lock(&device->lock);
+	if (device->deleting)
+		ret = -ENODEV;
+	else if (device->session)
+		ret = -EBUSY;
+	else
+		device->session = session;
+	mutex_unlock(&device->lock);
+	return ret;
+}
+
+/*
+ * May a session with this cookie and capacity attach? A device that failed must have lost its users
+ * first.
+ */
+static int vs_device_check_attach(struct vs_device *device, const struct vs_session *session,
+				  u64 cookie, u64 capacity)
+{
+	if (session->end)
+		return session->end;
+	if (session->attached)
+		return -EALREADY;
+	if (device->state == VRAMSWAP_STATE_HELD) {
+		if (!cookie)
+			return -EEXIST;
+		if (cookie != device->cookie)
+			return -ESTALE;
+		return capacity == device->capacity ? 0 : -ERANGE;
+	}
+	if (cookie)
+		return -ESTALE;
+	return device->state == VRAMSWAP_STATE_FAILED ? vs_disk_close(device) : 0;
+}
+
+static int vs_device_new_contents(struct vs_device *device, const struct vramswap_attach *args)
+{
+	u64 blocks = args->capacity / VRAMSWAP_BLOCK_SIZE;
+	int ret = vs_area_create(&device->map, VS_AREA_MAP, DIV_ROUND_UP(blocks, 64) * sizeof(u64));
+
+	if (ret)
+		return ret;
+	do
+		device->cookie = get_random_u64();
+	while (!device->cookie);
+	device->capacity = args->capacity;
+	strscpy(device->label, args->label, sizeof(device->label));
+	return 0;
+}
+
+static void vs_device_describe(struct vs_device *device, struct vs_session *session,
+			       struct vramswap_attach *args)
+{
+	struct vramswap_region *regions[VS_AREAS] = {
+		&args->sq, &args->cq, &args->staging, &args->map,
+	};
+	int i;
+
+	for (i = 0; i < VS_AREAS; i++) {
+		regions[i]->offset = session->areas[i].offset;
+		regions[i]->size = session->areas[i].size;
+	}
+	args->cookie = device->cookie;
+	args->device = device->index;
+	args->queues = device->queue_count;
+	args->slots = device->slots;
+	args->slot_size = device->slot_size;
+	args->ring_entries = vs_shm_ring_entries(device);
+	args->sq_stride = session->sq_stride;
+	args->cq_stride = session->cq_stride;
+}
+
+/*
+ * Makes a session's memory and, without a cookie, new contents. args: valid; its answers are filled
+ * in. Errors: uapi.
+ */
+int vs_device_attach(struct vs_device *device, struct vs_session *session,
+		     struct vramswap_attach *args)
+{
+	int ret;
+
+	mutex_lock(&device->lock);
+	ret = vs_device_check_attach(device, session, args->cookie, args->capacity);
+	if (ret)
+		goto unlock;
+	ret = vs_shm_create(session);
+	if (ret)
+		goto unlock;
+	if (!args->cookie) {
+		ret = vs_device_new_contents(device, args);
+		if (ret)
+			goto destroy_shm;
+		vs_device_set_state(device, VRAMSWAP_STATE_ATTACHED, VRAMSWAP_EVENT_ATTACHED);
+	}
+	session->areas[VS_AREA_MAP] = device->map;
+	session->attached = true;
+	vs_device_describe(device, session, args);
+	mutex_unlock(&device->lock);
+	return 0;
+
+destroy_shm:
+	vs_shm_destroy(session);
+unlock:
+	mutex_unlock(&device->lock);
+	return ret;
+}
+
+/* Goes live. The caller has been found prepared. Errors: uapi. */
+int vs_device_start(struct vs_device *device, struct vs_session *session)
+{
+	int ret = 0;
+
+	mutex_lock(&device->lock);
+	if (session->end)
+		ret = session->end;
+	else if (!session->attached)
+		ret = -ENOTCONN;
+	else if (session->started)
+		ret = -EALREADY;
+	if (ret)
+		goto unlock;
+
+	vs_device_join(device, session);
+	/* Pairs with vs_chardev_enter, which must find all of the above done. */
+	smp_store_release(&session->started, true);
+	if (device->state == VRAMSWAP_STATE_ATTACHED)
+		vs_disk_set_capacity(device, device->capacity);
+	device->reason = 0;
+	vs_device_set_state(device, VRAMSWAP_STATE_LIVE, VRAMSWAP_EVENT_LIVE);
+	cancel_delayed_work(&device->hold_work);
+unlock:
+	mutex_unlock(&device->lock);
+	return ret;
+}
+
+/* Stops in good order: gives the contents up if nobody uses them, else -EBUSY. Errors: uapi. */
+int vs_device_stop(struct vs_device *device, struct vs_session *session)
+{
+	int ret = 0;
+
+	mutex_lock(&device->lock);
+	if (session->end)
+		ret = session->end;
+	else if (!session->attached)
+		ret = -ENOTCONN;
+	else if (session->started)
+		ret = vs_disk_close(device);
+	if (ret)
+		goto unlock;
+
+	if (!session->started) {
+		vs_device_lose_helper(device, -ESHUTDOWN);
+		goto unlock;
+	}
+	vs_device_drop_session(device, -ESHUTDOWN);
+	vs_device_part(device, VS_GATE_FAIL);
+	vs_disk_set_capacity(device, 0);
+	vs_device_forget_contents(device);
+	vs_device_set_state(device, VRAMSWAP_STATE_EMPTY, VRAMSWAP_EVENT_STOPPED);
+unlock:
+	mutex_unlock(&device->lock);
+	return ret;
+}
+
+/*
+ * Milliseconds; NULL leaves one as it is. A new hold time counts from now, also for a device that
+ * is held.
+ */
+void vs_device_set_timeouts(struct vs_device *device, const u32 *hold_ms, const u32 *io_ms)
+{
+	mutex_lock(&device->lock);
+	if (io_ms) {
+		WRITE_ONCE(device->io_timeout_ms, *io_ms);
+		vs_disk_set_timeout(device);
+	}
+	if (hold_ms) {
+		device->hold_timeout_ms = *hold_ms;
+		if (device->state == VRAMSWAP_STATE_HELD)
+			vs_device_arm_hold(device);
+	}
+	mutex_unlock(&device->lock);
+}
+
+/*
+ * True while the device holds bytes that sleep would lose: VRAM is not kept, and swapping out would
+ * hang.
+ */
+bool vs_device_must_not_sleep(struct vs_device *device)
+{
+	bool ret;
+
+	mutex_lock(&device->lock);
+	ret = (device->state == VRAMSWAP_STATE_LIVE || device->state == VRAMSWAP_STATE_HELD) &&
+	      vs_map_used(&device->map);
+	mutex_unlock(&device->lock);
+	return ret;
+}
+
+static int vs_device_register_chardev(struct vs_device *device)
+{
+	snprintf(device->misc_name, sizeof(device->misc_name), VS_NAME "c%u", device->index);
+	device->misc.minor = MISC_DYNAMIC_MINOR;
+	device->misc.name = device->misc_name;
+	device->misc.fops = &vs_chardev_fops;
+	device->misc.mode = 0600;
+	return misc_register(&device->misc);
+}
+
+/*
+ * Makes an empty device with its disk and character device. shape: checked, no defaults left to
+ * fill in.
+ */
+struct vs_device *vs_device_create(unsigned int index, const struct vs_shape *shape)
+{
+	struct vs_device *device = kzalloc(sizeof(*device), GFP_KERNEL);
+	int ret;
+
+	if (!device)
+		return ERR_PTR(-ENOMEM);
+	device->index = index;
+	device->queue_count = shape->queues;
+	device->slots = shape->slots;
+	device->slot_size = shape->slot_size;
+	device->hold_timeout_ms = shape->hold_timeout_ms;
+	device->io_timeout_ms = shape->io_timeout_ms;
+	mutex_init(&device->lock);
+	INIT_DELAYED_WORK(&device->hold_work, vs_device_hold_work);
+	INIT_WORK(&device->silence_work, vs_device_silence_work);
+
+	ret = vs_queues_create(device);
+	if (ret)
+		goto free_device;
+	ret = vs_disk_create(device);
+	if (ret)
+		goto destroy_queues;
+	ret = vs_device_register_chardev(device);
+	if (ret)
+		goto destroy_disk;
+	return device;
+
+destroy_disk:
+	vs_disk_destroy(device);
+destroy_queues:
+	vs_queues_destroy(device);
+free_device:
+	kfree(device);
+	return ERR_PTR(ret);
+}
+
+/* Is the device free to go? From then on nobody can open it for a session. */
+static int vs_device_retire(struct vs_device *device)
+{
+	int ret = -EBUSY;
+
+	mutex_lock(&device->lock);
+	if (!device->session && (device->state == VRAMSWAP_STATE_EMPTY ||
+				 device->state == VRAMSWAP_STATE_FAILED))
+		ret = vs_disk_close(device);
+	if (!ret)
+		device->deleting = true;
+	mutex_unlock(&device->lock);
+	return ret;
+}
+
+/* -EBUSY while a helper is attached, contents are held or the disk is open. */
+int vs_device_delete(struct vs_device *device)
+{
+	int ret = vs_device_retire(device);
+
+	if (!ret)
+		vs_device_destroy(device);
+	return ret;
+}
+
+/* Deletes a device that has neither session nor opener, whatever its state. */
+void vs_device_destroy(struct vs_device *device)
+{
+	misc_deregister(&device->misc);
+	mutex_lock(&device->lock);
+	if (device->state == VRAMSWAP_STATE_HELD)
+		vs_device_fail(device);
+	mutex_unlock(&device->lock);
+	cancel_delayed_work_sync(&device->hold_work);
+	cancel_work_sync(&device->silence_work);
+	vs_disk_destroy(device);
+	vs_queues_destroy(device);
+	mutex_destroy(&device->lock);
+	kfree(device);
+}

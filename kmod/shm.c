@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memory that a session shares with its helper: made, mapped, let go.
+ *
+ * It is made afresh for each session and never used by another: a GPU's DMA or a pin can outlive
+ * the helper that set it up, and must not reach anybody else's pages. Freed pages live on until the
+ * last mapping and pin of them is gone.
+ */
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "vramswap.h"
+#include "compat.h"
+
+/* mmap offset of an area: far enough apart for any size. */
+static u64 vs_area_offset(enum vs_area_id id)
+{
+	return (u64)id << 40;
+}
+
+/*
+ * Allocates zeroed memory of at least size bytes. Does no I/O: requests that are held may be what
+ * memory waits for.
+ */
+int vs_area_create(struct vs_area *area, enum vs_area_id id, u64 size)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	area->offset = vs_area_offset(id);
+	area->size = PAGE_ALIGN(size);
+	area->read_only = id == VS_AREA_SQ || id == VS_AREA_MAP;
+	area->memory = vmalloc_user(area->size);
+	memalloc_noio_restore(noio);
+	return area->memory ? 0 : -ENOMEM;
+}
+
+void vs_area_destroy(struct vs_area *area)
+{
+	vfree(area->memory);
+	area->memory = NULL;
+}
+
+/* A power of two, at least the number of slots, so that neither ring can overflow (uapi). */
+unsigned int vs_shm_ring_entries(const struct vs_device *device)
+{
+	return roundup_pow_of_two(device->slots);
+}
+
+static int vs_shm_create_channels(struct vs_session *session)
+{
+	const struct vs_device *device = session->device;
+	size_t staging_stride = (size_t)device->slots * device->slot_size;
+	char *sq = session->areas[VS_AREA_SQ].memory;
+	char *cq = session->areas[VS_AREA_CQ].memory;
+	char *staging = session->areas[VS_AREA_STAGING].memory;
+	unsigned int i;
+
+	session->channels = kcalloc(device->queue_count, sizeof(*session->channels), GFP_NOIO);
+	if (!session->channels)
+		return -ENOMEM;
+	for (i = 0; i < device->queue_count; i++) {
+		struct vs_channel *channel = &session->channels[i];
+
+		vs_ring_init(&channel->ring, sq + i * session->sq_stride,
+			     cq + i * session->cq_stride, vs_shm_ring_entries(device));
+		channel->staging = staging + i * staging_stride;
+		init_waitqueue_head(&channel->wait);
+	}
+	return 0;
+}
+
+/*
+ * Makes all of a session's memory but the map, which is the device's. -ENOMEM, with nothing left
+ * behind.
+ */
+int vs_shm_create(struct vs_session *session)
+{
+	const struct vs_device *device = session->device;
+	unsigned int entries = vs_shm_ring_entries(device);
+	unsigned int queues = device->queue_count;
+	u64 staging = (u64)queues * device->slots * device->slot_size;
+	int ret;
+
+	/* A page for each, so that queues share no cache line and no page. */
+	session->sq_stride = PAGE_ALIGN(sizeof(struct vramswap_sq) +
+					entries * sizeof(struct vramswap_sqe));
+	session->cq_stride = PAGE_ALIGN(sizeof(struct vramswap_cq) +
+					entries * sizeof(struct vramswap_cqe));
+
+	ret = vs_area_create(&session->areas[VS_AREA_SQ], VS_AREA_SQ, queues * session->sq_stride);
+	if (!ret)
+		ret = vs_area_create(&session->areas[VS_AREA_CQ], VS_AREA_CQ,
+				     queues * session->cq_stride);
+	if (!ret)
+		ret = vs_area_create(&session->areas[VS_AREA_STAGING], VS_AREA_STAGING, staging);
+	if (!ret)
+		ret = vs_shm_create_channels(session);
+	if (ret)
+		vs_shm_destroy(session);
+	return ret;
+}
+
+void vs_shm_destroy(struct vs_session *session)
+{
+	kfree(session->channels);
+	session->channels = NULL;
+	vs_area_destroy(&session->areas[VS_AREA_STAGING]);
+	vs_area_destroy(&session->areas[VS_AREA_CQ]);
+	vs_area_destroy(&session->areas[VS_AREA_SQ]);
+}
+
+static struct vs_area *vs_shm_find(struct vs_session *session, u64 offset, u64 size)
+{
+	int i;
+
+	for (i = 0; i < VS_AREAS; i++)
+		if (session->areas[i].offset == offset && session->areas[i].size == size)
+			return &session->areas[i];
+	return NULL;
+}
+
+/*
+ * Maps one area, whole. device->lock held: the areas are there and the session has not ended.
+ * Errors: uapi.
+ */
+int vs_shm_mmap(struct vs_session *session, struct vm_area_struct *vma)
+{
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	struct vs_area *area = vs_shm_find(session, offset, vma->vm_end - vma->vm_start);
+
+	lockdep_assert_held(&session->device->lock);
+	if (!area || !(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if ((vma->vm_flags & VM_EXEC) || (area->read_only && (vma->vm_flags & VM_WRITE)))
+		return -EACCES;
+
+	/*
+	 * No inheritance: a forked child must not keep the session's memory mapped behind the
+	 * helper's back.
+	 */
+	vs_compat_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTDUMP | VM_DONTEXPAND,
+			       VM_MAYEXEC | (area->read_only ? VM_MAYWRITE : 0));
+	return remap_vmalloc_range(vma, area->memory, 0);
+}
