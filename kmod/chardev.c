@@ -16,7 +16,7 @@
 static int vs_chardev_open(struct inode *inode, struct file *file)
 {
 	struct vs_device *device = container_of(file->private_data, struct vs_device, misc);
-	struct vs_session *session = kzalloc(sizeof(*session), GFP_KERNEL);
+	struct vs_session *session = kzalloc(sizeof(*session), GFP_NOIO);
 	int ret;
 
 	if (!session)

@@ -7,6 +7,8 @@
  *	ATTACHED  LIVE      START                                   new, undefined; served
  *	ATTACHED  EMPTY     the session ends                        none
  *	LIVE      EMPTY     STOP, while nobody has the disk open    given up
+ *	HELD      EMPTY     STOP by a helper of these contents,     given up
+ *	                    while nobody has the disk open
  *	LIVE      HELD      the helper dies, breaks the ring        kept by the helper's keeper;
  *	                    or is silent                            requests wait
  *	HELD      HELD      ATTACH with the contents' cookie,       as before
@@ -322,7 +324,10 @@ unlock:
 	return ret;
 }
 
-/* Stops in good order: gives the contents up if nobody uses them, else -EBUSY. Errors: uapi. */
+/*
+ * Stops in good order: gives the contents up, live or held, if nobody uses them; else -EBUSY.
+ * Errors: uapi.
+ */
 int vs_device_stop(struct vs_device *device, struct vs_session *session)
 {
 	int ret = 0;
@@ -332,15 +337,11 @@ int vs_device_stop(struct vs_device *device, struct vs_session *session)
 		ret = session->end;
 	else if (!session->attached)
 		ret = -ENOTCONN;
-	else if (session->started)
+	else if (device->state != VRAMSWAP_STATE_ATTACHED)
 		ret = vs_disk_close(device);
 	if (ret)
 		goto unlock;
 
-	if (!session->started) {
-		vs_device_lose_helper(device, -ESHUTDOWN);
-		goto unlock;
-	}
 	vs_device_drop_session(device, -ESHUTDOWN);
 	vs_device_part(device, VS_GATE_FAIL);
 	vs_disk_set_capacity(device, 0);

@@ -369,7 +369,6 @@ static struct genl_family vs_genl_family __ro_after_init = {
 	.module = THIS_MODULE,
 	.ops = vs_genl_ops,
 	.n_ops = ARRAY_SIZE(vs_genl_ops),
-	.resv_start_op = VRAMSWAP_CMD_MAX + 1,
 	.mcgrps = vs_genl_groups,
 	.n_mcgrps = ARRAY_SIZE(vs_genl_groups),
 };

@@ -10,6 +10,7 @@
 
 #include "vramswap.h"
 
+/* Protects vs_devices, and keeps whatever was found in it. */
 DEFINE_MUTEX(vs_devices_lock);
 static struct vs_device *vs_devices[VS_MAX_DEVICES];
 
@@ -22,7 +23,8 @@ static const char *vs_registry_check(const struct vs_shape *shape)
 		return "queues must be 1 to 64";
 	if (shape->slots < VRAMSWAP_MIN_SLOTS || shape->slots > VRAMSWAP_MAX_SLOTS)
 		return "slots must be 4 to 1024";
-	if (!is_power_of_2(shape->slot_size) || shape->slot_size < max_t(u32, VRAMSWAP_MIN_SLOT_SIZE, PAGE_SIZE) ||
+	if (!is_power_of_2(shape->slot_size) ||
+	    shape->slot_size < max_t(u32, VRAMSWAP_MIN_SLOT_SIZE, PAGE_SIZE) ||
 	    shape->slot_size > VRAMSWAP_MAX_SLOT_SIZE)
 		return "slot size must be a power of two, from one page to 1 MiB";
 	if (staging > VRAMSWAP_MAX_STAGING_BYTES)

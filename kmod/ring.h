@@ -10,7 +10,7 @@
  * the CQE.
  *
  *
- * Memory order, explained once; each access below carries its letter.
+ * Memory order, explained once; each access below carries its letter ((J) is the helper's own).
  *
  * Submission. The kernel fills an SQE and, for a write, the slot's bytes, then publishes both by
  * storing the tail:
@@ -46,9 +46,9 @@
  * helper owns the slot.
  *
  *	publish  KERNEL g   -> HELPER g+1   by the submitter, which owns the slot's request;
- *	                                    store-release (J)
+ *	                                    store-release (K)
  *	claim    HELPER g+1 -> KERNEL g+1   for the CQE that names slot and generation;
- *	                                    compare-and-exchange (K)
+ *	                                    compare-and-exchange (L)
  *	revoke   HELPER g+1 -> KERNEL g+1   when the session has ended and no one else can run
  *
  * Invariant: a slot has at most one SQE under way, and a CQE is believed only if it names a slot
@@ -57,7 +57,7 @@
  * slot's next trip, as generation 9, {5, 8} finds HELPER 9 and is refused as well. A refused CQE
  * ends the session.
  *
- * (J) pairs with (K), not with (A): a hostile helper can guess the generation and publish the CQE
+ * (K) pairs with (L), not with (A): a hostile helper can guess the generation and publish the CQE
  * before it has seen the SQE, so a claim must see what the submitter wrote into the slot even then.
  */
 #ifndef VRAMSWAP_RING_H
@@ -121,7 +121,7 @@ static inline u32 vs_slot_publish(u32 *owner)
 {
 	u32 generation = (READ_ONCE(*owner) + 1) & VS_SLOT_GENERATION;
 
-	smp_store_release(owner, generation | VS_SLOT_HELPER); /* (J) */
+	smp_store_release(owner, generation | VS_SLOT_HELPER); /* (K) */
 	return generation;
 }
 
@@ -132,7 +132,7 @@ static inline bool vs_slot_claim(u32 *owner, u32 generation)
 
 	if (generation & VS_SLOT_HELPER)
 		return false;
-	return cmpxchg(owner, expected, generation) == expected; /* (K) */
+	return cmpxchg(owner, expected, generation) == expected; /* (L) */
 }
 
 /* Takes a slot back from a session that has ended. */

@@ -61,8 +61,8 @@ enum vramswap_status {
 
 /* One request, 32 bytes. */
 struct vramswap_sqe {
-	__u64 offset;     /* into the device, bytes, a multiple of VRAMSWAP_BLOCK_SIZE */
-	__u32 length;     /* bytes, a multiple of VRAMSWAP_BLOCK_SIZE, at most the slot's size (WRITE_ZEROES: see above) */
+	__u64 offset;     /* into the device, bytes, whole blocks */
+	__u32 length;     /* bytes, whole blocks; at most a slot, but for WRITE_ZEROES (above) */
 	__u32 generation; /* of the slot; to be copied into the CQE */
 	__u16 slot;       /* index into this queue's staging */
 	__u8 opcode;      /* enum vramswap_opcode */

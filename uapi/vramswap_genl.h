@@ -24,6 +24,7 @@ enum vramswap_cmd {
 	VRAMSWAP_CMD_EVENT, /* multicast only: EVENT, REASON, and all that GET answers with */
 	__VRAMSWAP_CMD_MAX,
 };
+
 #define VRAMSWAP_CMD_MAX (__VRAMSWAP_CMD_MAX - 1)
 
 enum vramswap_state {
@@ -68,6 +69,7 @@ enum vramswap_attr {
 	VRAMSWAP_A_REASON,          /* u32: errno that ended the session, 0 if none did */
 	__VRAMSWAP_A_MAX,
 };
+
 #define VRAMSWAP_A_MAX (__VRAMSWAP_A_MAX - 1)
 
 enum vramswap_queue_attr {
@@ -82,6 +84,7 @@ enum vramswap_queue_attr {
 	VRAMSWAP_QUEUE_A_OP,        /* nest of enum vramswap_op_attr, for each vramswap_stat_op */
 	__VRAMSWAP_QUEUE_A_MAX,
 };
+
 #define VRAMSWAP_QUEUE_A_MAX (__VRAMSWAP_QUEUE_A_MAX - 1)
 
 /* Statistics count what the block layer asked for; a discard never reaches the helper. */
@@ -110,6 +113,7 @@ enum vramswap_op_attr {
 	VRAMSWAP_OP_A_LATENCY,    /* binary: u64[VRAMSWAP_LATENCY_BUCKETS], queue_rq to end */
 	__VRAMSWAP_OP_A_MAX,
 };
+
 #define VRAMSWAP_OP_A_MAX (__VRAMSWAP_OP_A_MAX - 1)
 
 #endif
