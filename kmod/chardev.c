@@ -38,7 +38,7 @@ static int vs_chardev_release(struct inode *inode, struct file *file)
 {
 	struct vs_session *session = file->private_data;
 
-	vs_device_end_session(session->device, session, -ESHUTDOWN);
+	vs_device_close(session->device, session);
 	vs_shm_destroy(session);
 	put_pid(session->pid);
 	kfree(session);
@@ -131,7 +131,7 @@ static int vs_chardev_enter(struct vs_session *session, void __user *arg)
 	args.queue = array_index_nospec(args.queue, queues);
 	ret = vs_enter(session, &args);
 	if (ret == -EBADMSG)
-		vs_device_end_session(session->device, session, ret);
+		vs_device_break(session->device, session);
 	return ret;
 }
 

@@ -84,6 +84,10 @@ static void vs_device_drop_session(struct vs_device *device, int reason)
 	device->session = NULL;
 	device->reason = -reason;
 	WRITE_ONCE(session->end, reason);
+	if (session->started && reason != -ESHUTDOWN) {
+		session->lingers = true;
+		device->lingering++;
+	}
 	for (i = 0; session->channels && i < device->queue_count; i++)
 		wake_up_all(&session->channels[i].wait);
 }
@@ -170,18 +174,25 @@ static void vs_device_silence_work(struct work_struct *work)
 	mutex_unlock(&device->lock);
 }
 
-/*
- * Ends a session if it has not ended: its file is closed (-ESHUTDOWN) or it broke the ring
- * (-EBADMSG).
- */
-void vs_device_end_session(struct vs_device *device, struct vs_session *session, int reason)
+/* The helper broke the ring. */
+void vs_device_break(struct vs_device *device, struct vs_session *session)
 {
 	mutex_lock(&device->lock);
 	if (device->session == session) {
-		if (reason == -EBADMSG)
-			pr_err(VS_NAME "%u: the helper broke the ring\n", device->index);
-		vs_device_lose_helper(device, reason);
+		pr_err(VS_NAME "%u: the helper broke the ring\n", device->index);
+		vs_device_lose_helper(device, -EBADMSG);
 	}
+	mutex_unlock(&device->lock);
+}
+
+/* The session's file is closed: no thread of its helper can touch the contents any more. */
+void vs_device_close(struct vs_device *device, struct vs_session *session)
+{
+	mutex_lock(&device->lock);
+	if (device->session == session)
+		vs_device_lose_helper(device, -ESHUTDOWN);
+	if (session->lingers)
+		device->lingering--;
 	mutex_unlock(&device->lock);
 }
 
@@ -212,6 +223,9 @@ static int vs_device_check_attach(struct vs_device *device, const struct vs_sess
 		return session->end;
 	if (session->attached)
 		return -EALREADY;
+	/* A stopped process could go on with an old write after a new helper stored a newer one. */
+	if (device->lingering)
+		return -EBUSY;
 	if (device->state == VRAMSWAP_STATE_HELD) {
 		if (!cookie)
 			return -EEXIST;

@@ -61,12 +61,12 @@ struct vs_channel {
 
 /*
  * One open file of /dev/vramswapcN. Owned by the file and freed with it; the device only borrows
- * it, from open until the session's end, so that a helper that is gone or stuck does not keep a new
- * one out.
+ * it, from open until the session's end.
  */
 struct vs_session {
 	struct vs_device *device;
 	struct pid *pid;
+	bool lingers; /* device->lock; counted in device->lingering */
 
 	/* Set before attached, then constant; the map is the device's. */
 	struct vs_area areas[VS_AREAS];
@@ -155,6 +155,7 @@ struct vs_device {
 	u64 cookie;
 	char label[VRAMSWAP_LABEL_SIZE];
 	int reason; /* why the last session ended */
+	unsigned int lingering; /* sessions that lost the device, their file still open */
 	u32 hold_timeout_ms;
 	u32 io_timeout_ms; /* also read by vs_device_timeout, without the lock */
 	unsigned long hold_until; /* jiffies; while HELD */
@@ -193,7 +194,8 @@ int vs_device_attach(struct vs_device *device, struct vs_session *session,
 		     struct vramswap_attach *args);
 int vs_device_start(struct vs_device *device, struct vs_session *session);
 int vs_device_stop(struct vs_device *device, struct vs_session *session);
-void vs_device_end_session(struct vs_device *device, struct vs_session *session, int reason);
+void vs_device_break(struct vs_device *device, struct vs_session *session);
+void vs_device_close(struct vs_device *device, struct vs_session *session);
 void vs_device_set_timeouts(struct vs_device *device, const u32 *hold_ms, const u32 *io_ms);
 bool vs_device_must_not_sleep(struct vs_device *device);
 

@@ -120,7 +120,10 @@ struct vramswap_region {
  *   ERANGE           capacity is zero, too small, too large, no multiple of VRAMSWAP_BLOCK_SIZE,
  *                    or, with a cookie, not that of the contents held
  *   EALREADY         this file is attached
- *   EBUSY            the device failed and is still in use: close its users (swapoff), then attach
+ *   EBUSY            the device failed and is still in use: close its users (swapoff), then attach;
+ *                    or an earlier session that was silent or broke the ring still has its file
+ *                    open: its process could yet write to the store, so it must close, or end,
+ *                    first
  *   EEXIST           cookie is zero, but the device holds contents for a helper that vouches for
  *                    them
  *   ESTALE           cookie is not that of the contents held, or none are held
@@ -178,7 +181,7 @@ struct vramswap_attach {
  *   ESTALE     the hold time ran out before the session was started: the contents are given up
  *   ESHUTDOWN  the session was stopped
  * After a session has ended every call returns the same error. Unless it was stopped, the contents
- * are held.
+ * are held: close the file, and attach anew.
  */
 struct vramswap_enter {
 	__u32 queue;
