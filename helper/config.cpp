@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "config.hpp"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <limits>
+
+#include <CLI/CLI.hpp>
+
+#include "vramswap.h"
+
+#ifndef VRAMSWAP_VERSION
+#define VRAMSWAP_VERSION "unknown"
+#endif
+
+namespace vramswap {
+namespace {
+
+constexpr std::string_view description =
+    "vramswapd serves one vramswap block device: it stores the device's bytes in memory that the rest of the\n"
+    "system does not use, so that the device can be swap space.";
+
+constexpr std::string_view footer = R"(Examples:
+  vramswapd --size 4G                       4 GiB of locked host memory behind /dev/vramswap0
+  vramswapd --size 8G --store /dev/dax0.0   the same from a memory device
+  then: mkswap /dev/vramswap0 && swapon --discard --priority 100 /dev/vramswap0
+
+The module comes first (modprobe vramswap), and the helper must be root. It stays in the foreground.
+SIGTERM or SIGINT stops it, but only once nothing uses the device: swapoff first, or it goes on serving.
+
+Started by systemd with FileDescriptorStoreMax=, a helper that was killed is followed by one that takes the contents
+over. Until then all I/O waits; nothing is lost. Without it, contents in memory of the helper's own die with it.
+
+Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line.)";
+
+/// The power of two that a size's suffix stands for, or nothing for an unknown one.
+std::optional<unsigned> suffix_shift(std::string_view suffix) {
+    if (suffix.empty())
+        return 0U;
+    const std::string_view rest = suffix.substr(1);
+    if (!rest.empty() && rest != "iB" && rest != "ib" && rest != "IB")
+        return std::nullopt;
+    constexpr std::string_view letters = "kmgt";
+    const auto place = letters.find(static_cast<char>(suffix.front() | 0x20)); // ASCII lower case
+    if (place == std::string_view::npos)
+        return std::nullopt;
+    return 10U * (static_cast<unsigned>(place) + 1U);
+}
+
+/// The options as CLI11 fills them in.
+struct Raw {
+    Config config;
+    std::string size;
+    std::string engine = "auto";
+    std::uint64_t spin_us = 100;
+    std::uint64_t wait_s = 5;
+    bool foreground = true;
+};
+
+/// One option; `value` is what the help shows for its argument, and no more: the checks explain themselves on failure.
+template<class Value>
+CLI::Option* add(CLI::App& app, const char* name, Value& place, const char* value, const char* help) {
+    return app.add_option(name, place, help)->option_text(value);
+}
+
+void add_options(CLI::App& app, Raw& raw) {
+    app.footer(std::string(footer));
+    app.get_formatter()->column_width(26);
+    app.set_help_flag("--help,-h", "Print this text and leave");
+    app.set_version_flag("--version", "vramswapd " VRAMSWAP_VERSION, "Print the version and leave");
+    add(app, "--device", raw.config.device, "N", "N of /dev/vramswapN (default 0)")
+        ->check(CLI::Range(0U, 1048575U)); // the minor numbers that Linux has
+    add(app, "--size", raw.size, "SIZE",
+        "How much to store: bytes, or with K, M, G or T (powers of\n1024). Needed unless a predecessor's contents are "
+        "taken over");
+    add(app, "--engine", raw.engine, "NAME", "What stores the bytes: auto or host (default auto)")
+        ->check(CLI::IsMember({"auto", "host"}));
+    add(app, "--store", raw.config.store, "PATH",
+        "File or memory device behind the host engine (hugetlbfs,\nDAX, a PCI BAR), overwritten (default: own memory)");
+    add(app, "--spin-us", raw.spin_us, "USEC",
+        "Look for work for so many microseconds before sleeping;\n0 always sleeps (default 100)")
+        ->check(CLI::Range(0U, 10000U));
+    add(app, "--wait-device", raw.wait_s, "SECONDS",
+        "Wait so long for a predecessor to let go of the device\n(default 5)")
+        ->check(CLI::Range(0U, 3600U));
+    app.add_flag("--foreground", raw.foreground, "Stay in the foreground, as it always does");
+}
+
+Result<Config> finish(Raw raw) {
+    if (!raw.size.empty()) {
+        auto size = parse_size(raw.size);
+        if (!size)
+            return fail(size.error().code, "--size: {}", size.error().message);
+        raw.config.size = *size;
+    }
+    if (raw.config.store.size() > max_store_path)
+        return fail(EINVAL, "--store: the path is longer than {} bytes", max_store_path);
+    raw.config.engine = raw.engine == "host" ? EngineChoice::host : EngineChoice::automatic;
+    raw.config.spin = std::chrono::microseconds(raw.spin_us);
+    raw.config.wait_device = std::chrono::seconds(raw.wait_s);
+    return std::move(raw.config);
+}
+
+} // namespace
+
+Result<std::uint64_t> parse_size(std::string_view text) {
+    std::uint64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, status] = std::from_chars(text.data(), end, number);
+    const auto shift = suffix_shift({rest, end});
+    if (status == std::errc::invalid_argument || !shift)
+        return fail(EINVAL, "'{}' is no size; write whole bytes, or a whole number with K, M, G or T (as in 512M or 4G)",
+                    text);
+    if (status == std::errc::result_out_of_range || number > std::numeric_limits<std::uint64_t>::max() >> *shift)
+        return fail(EINVAL, "'{}' is more than a device can hold ({})", text, size_text(VRAMSWAP_MAX_CAPACITY));
+    return number << *shift;
+}
+
+std::string size_text(std::uint64_t bytes) {
+    constexpr std::array units{"TiB", "GiB", "MiB", "KiB"};
+    unsigned shift = 40;
+    for (const char* const unit : units) {
+        const std::uint64_t tenths = (bytes % (1ULL << shift)) * 10;
+        if (bytes >> shift != 0 && tenths % (1ULL << shift) == 0) {
+            const auto fraction = tenths >> shift;
+            return fraction == 0 ? fmt::format("{} {}", bytes >> shift, unit)
+                                 : fmt::format("{}.{} {}", bytes >> shift, fraction, unit);
+        }
+        shift -= 10;
+    }
+    return fmt::format("{} bytes", bytes);
+}
+
+Result<std::variant<Config, Text>> parse_config(int argc, const char* const* argv) {
+    try {
+        CLI::App app(std::string(description), "vramswapd");
+        Raw raw;
+        add_options(app, raw);
+        try {
+            app.parse(argc, argv);
+        } catch (const CLI::CallForHelp&) {
+            return Text{app.help()};
+        } catch (const CLI::CallForVersion& version) {
+            return Text{std::string(version.what()) + "\n"};
+        } catch (const CLI::ParseError& error) {
+            return fail(EINVAL, "{} (see vramswapd --help)", error.what());
+        }
+        auto config = finish(std::move(raw));
+        if (!config)
+            return pass_on(config);
+        return std::move(*config);
+    } catch (const std::exception& error) {
+        return fail(EINVAL, "the command line could not be read: {}", error.what());
+    }
+}
+
+} // namespace vramswap

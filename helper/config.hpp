@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "error.hpp"
+
+namespace vramswap {
+
+/// Which engine to use. `automatic` lets the helper choose the best that this machine has.
+enum class EngineChoice : std::uint8_t { automatic, host };
+
+/// What the user asked for; never changed after parsing.
+struct Config {
+    unsigned device = 0;                ///< N of /dev/vramswapN
+    std::optional<std::uint64_t> size;  ///< bytes, as given, not yet rounded
+    EngineChoice engine = EngineChoice::automatic;
+    std::string store;                  ///< path of the file or device behind the host engine; empty: a memfd
+    std::chrono::microseconds spin{100};    ///< the longest that an I/O thread looks for work before it sleeps
+    std::chrono::seconds wait_device{5};    ///< how long to wait for the control device to be free
+};
+
+/// A text that the user asked for instead of a run: --help or --version.
+struct Text {
+    std::string text;
+};
+
+/// The longest path that --store takes, bytes; it must fit into the record that a successor reads.
+inline constexpr std::size_t max_store_path = 1023;
+
+/// Bytes from a number with an optional binary suffix: K, M, G or T, alone or as KiB, MiB, GiB, TiB, in either case.
+[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
+
+/// Bytes for people: "4 GiB", "1.5 GiB", "4097 bytes".
+[[nodiscard]] std::string size_text(std::uint64_t bytes);
+
+/// Reads the command line. An error's message is ready to be shown; its code is EINVAL.
+[[nodiscard]] Result<std::variant<Config, Text>> parse_config(int argc, const char* const* argv);
+
+} // namespace vramswap

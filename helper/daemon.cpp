@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+#include "daemon.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <thread>
+
+#include <poll.h>
+#include <sys/signalfd.h>
+
+#include "host_engine.hpp"
+#include "io_thread.hpp"
+#include "lowmem.hpp"
+#include "ring_errors.hpp"
+
+namespace vramswap {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+/// How long a stop is tried: udev may have the device open for an instant, a user of the swap for hours.
+constexpr auto stop_patience = 2s;
+constexpr auto stop_interval = 100ms;
+
+/// How often a busy control device is tried again.
+constexpr auto attach_interval = 50ms;
+
+/// A request to stop, as a descriptor: the signals are blocked in this and all threads made later.
+Result<Fd> block_stop_signals() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+        ::sigaddset(&signals, signal);
+    if (const int code = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); code != 0)
+        return fail(code, "could not block signals: {}", errno_text(code));
+    Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd)
+        return fail(errno, "could not make a signalfd: {}", errno_text(errno));
+    return fd;
+}
+
+std::unique_ptr<Engine> make_engine(EngineChoice choice, const std::string& store, const Log& log) {
+    switch (choice) {
+    case EngineChoice::automatic: // the host engine is the only one there is
+    case EngineChoice::host:
+        break;
+    }
+    return std::make_unique<HostEngine>(store, log);
+}
+
+} // namespace
+
+Verdict Daemon::run() {
+    auto verdict = lead();
+    if (verdict)
+        return *verdict;
+    log_.error("{}", verdict.error().message);
+    if (!session_) // else the manager may be waiting for us
+        manager_.status(verdict.error().message);
+    return {.status = 1};
+}
+
+Result<Verdict> Daemon::lead() {
+    auto live = in_turn([this] { return prepare_process(); }, [this] { return choose_start(); },
+                        [this] { return attach_first(); }, [this] { return make_contents(); },
+                        [this] { return start_first(); });
+    if (!live)
+        return pass_on(live);
+    return serve();
+}
+
+Result<void> Daemon::prepare_process() {
+    if (config_.size)
+        if (const auto capacity = policy::capacity(config_.size); !capacity)
+            return std::unexpected(capacity.error());
+    if (auto flusher = lowmem::become_io_flusher(); !flusher)
+        return flusher;
+    lowmem::steady_malloc();
+    auto signals = block_stop_signals();
+    if (!signals)
+        return pass_on(signals);
+    signals_ = std::move(*signals);
+    return IoThread::accept_kicks();
+}
+
+/// Looks at what a predecessor left, and decides between its contents and new ones.
+Result<void> Daemon::choose_start() {
+    auto fds = manager_.take_fds();
+    if (!fds)
+        return pass_on(fds);
+    inherited_ = std::move(*fds);
+    policy::Inheritance left;
+    left.store_fd_found = std::ranges::count(inherited_, HostEngine::kept_name, &InheritedFd::name) != 0;
+    const auto kept = std::ranges::find(inherited_, SessionState::kept_name, &InheritedFd::name);
+    if (kept != inherited_.end()) {
+        left.record_found = true;
+        state_ = SessionState::adopt(std::move(kept->fd));
+        if (auto record = state_->read()) {
+            record_ = std::move(*record);
+            left.record_valid = record_.valid;
+            left.engine = record_.engine;
+            left.store = record_.store;
+        } else {
+            log_.warning("{}", record.error().message);
+        }
+    }
+    const policy::StartDecision decision = policy::start(config_, left);
+    if (decision.start == policy::Start::refuse)
+        return fail(EINVAL, "{}", decision.why);
+    if (!decision.why.empty())
+        log_.notice("{}", decision.why);
+    if (decision.start == policy::Start::fresh)
+        begin_anew();
+    start_ = decision.start;
+    return {};
+}
+
+/// Lets go of what a predecessor left, here and in the service manager.
+void Daemon::begin_anew() {
+    start_ = policy::Start::fresh;
+    if (!inherited_.empty()) {
+        inherited_.clear();
+        state_.reset();
+        give_up_contents();
+        // So that the old store's memory is free before the new one's is asked for.
+        if (auto synced = manager_.sync(); !synced)
+            log_.warning("{}", synced.error().message);
+    }
+    record_.valid = false;
+    record_.cookie = 0;
+}
+
+/// One try: a new file each time, as a refused one may have been left half attached.
+Result<std::unique_ptr<RingClient>> Daemon::attach_once(std::uint64_t cookie) {
+    auto client = RingClient::open(config_.device);
+    if (!client)
+        return client;
+    auto attached = (*client)->attach({.capacity = record_.capacity, .cookie = cookie, .label = record_.label});
+    if (!attached)
+        return pass_on(attached);
+    return client;
+}
+
+/// Tries until the device is free or the user's patience is over: a predecessor's end takes the kernel a moment.
+Result<std::unique_ptr<RingClient>> Daemon::attach(std::uint64_t cookie) {
+    const auto until = Clock::now() + config_.wait_device;
+    for (;;) {
+        auto client = attach_once(cookie);
+        if (client || client.error().code != EBUSY || Clock::now() >= until)
+            return client;
+        if (stop_requested(attach_interval))
+            return fail(ECANCELED, "stopped while waiting for /dev/vramswapc{}", config_.device);
+    }
+}
+
+/// Chooses the engine and attaches, before memory is asked for: a device that belongs to another helper must not cost
+/// gigabytes to find out.
+Result<void> Daemon::attach_first() {
+    if (start_ == policy::Start::fresh) {
+        const auto capacity = policy::capacity(config_.size);
+        if (!capacity)
+            return std::unexpected(capacity.error());
+        if (*capacity != *config_.size)
+            log_.notice("--size is rounded down to {}", size_text(*capacity));
+        record_.capacity = *capacity;
+    } else if (config_.size && policy::capacity(config_.size).value_or(0) != record_.capacity) {
+        log_.notice("contents of {} are taken over; --size counts again after an orderly stop",
+                    size_text(record_.capacity));
+    }
+    engine_ = make_engine(config_.engine, config_.store, log_);
+    record_.engine = EngineChoice::host;
+    record_.store = config_.store;
+    record_.label = engine_->label();
+    auto client = attach(record_.cookie);
+    if (!client && client.error().code == ESTALE && start_ == policy::Start::resume) {
+        log_.warning("{}; beginning anew", client.error().message);
+        if (!config_.size)
+            config_.size = record_.capacity;
+        begin_anew();
+        return attach_first();
+    }
+    if (!client)
+        return pass_on(client);
+    client_ = std::move(*client);
+    record_.cookie = client_->cookie();
+    return {};
+}
+
+Result<void> Daemon::make_contents() {
+    if (start_ == policy::Start::fresh)
+        return engine_->open(record_.capacity);
+    auto adopted = engine_->adopt(record_.capacity, inherited_);
+    for (const InheritedFd& unknown : inherited_)
+        if (unknown.fd)
+            log_.notice("the service manager kept a descriptor '{}' that is not used", unknown.name);
+    inherited_.clear();
+    return adopted;
+}
+
+Result<void> Daemon::protect_memory() {
+    lowmem::free_own_cgroup(log_);
+    return in_turn(lowmem::lock_memory, lowmem::refuse_oom_kill);
+}
+
+Result<void> Daemon::keep_descriptors() {
+    auto kept = manager_.keep(std::string(SessionState::kept_name), state_->fd());
+    for (const KeptFd& fd : engine_->kept())
+        if (kept)
+            kept = manager_.keep(fd.name, fd.fd);
+    if (!kept)
+        return kept;
+    return manager_.sync();
+}
+
+/// New contents: from here on a successor can take them over. The record is valid before START, not after: a helper
+/// that dies in between leaves a cookie that the kernel refuses, which only means to begin anew, while a valid record
+/// written too late would lose what was swapped out meanwhile.
+Result<void> Daemon::hand_to_manager() {
+    if (start_ == policy::Start::resume)
+        return {};
+    auto state = SessionState::make();
+    if (!state)
+        return pass_on(state);
+    state_ = std::move(*state);
+    record_.valid = true;
+    if (auto written = state_->write(record_); !written)
+        return written;
+    if (!manager_.there())
+        log_.notice("no service manager keeps the contents: if this process is killed, {}",
+                    config_.store.empty() ? "they are lost" : "no successor can vouch for them");
+    // If it does not, the device is served all the same: it is as good as without a manager.
+    if (auto kept = keep_descriptors(); !kept)
+        log_.warning("{}; if this process is killed, the contents may be lost", kept.error().message);
+    return {};
+}
+
+Result<void> Daemon::start_first() {
+    auto session = Session::prepare(std::move(client_), *engine_, config_);
+    if (!session)
+        return pass_on(session);
+    auto started = in_turn([this] { return protect_memory(); }, [this] { return hand_to_manager(); },
+                           [&] { return (*session)->start(); });
+    if (!started) {
+        if (start_ == policy::Start::fresh)
+            give_up_contents();
+        return started;
+    }
+    session_ = std::move(*session);
+    log_.info("{}{}", serving_text(), start_ == policy::Start::resume ? ", contents taken over" : "");
+    manager_.ready(serving_text());
+    return {};
+}
+
+std::string Daemon::serving_text() const {
+    return fmt::format("serving vramswap{}: {} in {}, {} queue{}", config_.device, size_text(record_.capacity),
+                       record_.label, session_->client().queues(), session_->client().queues() == 1 ? "" : "s");
+}
+
+/// Reads a request to stop, waiting for one at most so long.
+bool Daemon::stop_requested(std::chrono::milliseconds wait) const {
+    pollfd poll{.fd = signals_.get(), .events = POLLIN, .revents = 0};
+    signalfd_siginfo info{};
+    return ::poll(&poll, 1, static_cast<int>(wait.count())) > 0 && ::read(signals_.get(), &info, sizeof info) > 0;
+}
+
+Result<Verdict> Daemon::serve() {
+    for (;;) {
+        std::array polls{pollfd{.fd = signals_.get(), .events = POLLIN, .revents = 0},
+                         pollfd{.fd = session_->ended_fd(), .events = POLLIN, .revents = 0}};
+        if (::poll(polls.data(), polls.size(), -1) < 0)
+            continue; // EINTR; there is nothing else
+        if (polls[1].revents != 0) {
+            auto verdict = session_ended();
+            if (!verdict)
+                return pass_on(verdict);
+            if (*verdict)
+                return **verdict;
+        } else if (stop_requested(0ms)) {
+            const auto stopped = try_stop();
+            if (!stopped)
+                return std::unexpected(stopped.error());
+            if (*stopped)
+                return Verdict{};
+        }
+    }
+}
+
+/// True once the device is stopped; false if it goes on, be it in use or its session ended meanwhile (which the threads
+/// report).
+Result<bool> Daemon::try_stop() {
+    const auto until = Clock::now() + stop_patience;
+    auto stopped = session_->stop();
+    while (!stopped && stopped.error().code == EBUSY && Clock::now() < until) {
+        std::this_thread::sleep_for(stop_interval);
+        stopped = session_->stop();
+    }
+    if (!stopped && stopped.error().code == EBUSY) {
+        const std::string text =
+            fmt::format("vramswap{} is in use; swapoff (or unmount) it first; still serving", config_.device);
+        log_.warning("{}", text);
+        manager_.status(text);
+        return false;
+    }
+    if (!stopped) {
+        log_.warning("{}", stopped.error().message);
+        return false;
+    }
+    const std::string text = fmt::format("vramswap{} is stopped", config_.device);
+    log_.info("{}", text);
+    manager_.stopping(text);
+    (void)session_->finish();
+    give_up_contents();
+    return true;
+}
+
+/// A verdict, or none if a new session goes on with the same contents.
+Result<std::optional<Verdict>> Daemon::session_ended() {
+    const LoopEnd end = session_->finish();
+    const policy::After after = end.drained ? policy::after_session(end.cause, end.code) : policy::After::leave_failed;
+    if (!end.drained || end.cause == policy::EndCause::engine)
+        log_.error("the engine can do nothing more; the contents are held for a new helper");
+    else if (end.cause == policy::EndCause::ring)
+        log_.error("the kernel published a request that makes no sense on vramswap{}; leaving", config_.device);
+    else
+        log_.warning("{}", ring_error(Call::enter, end.code, config_.device).message);
+    switch (after) {
+    case policy::After::leave:
+        give_up_contents();
+        return Verdict{};
+    case policy::After::attach_again:
+        if (auto again = attach_again(); !again)
+            return pass_on(again);
+        return std::nullopt;
+    case policy::After::leave_failed:
+        break;
+    }
+    return Verdict{.status = 1, .at_once = !end.drained};
+}
+
+/// The kernel let go of a helper that was silent, but the contents are here: a new session, with fresh memory of its
+/// own. Until START nothing may be waited for that could wait for the device.
+Result<void> Daemon::attach_again() {
+    session_.reset();
+    auto client = attach(record_.cookie);
+    if (!client)
+        return pass_on(client);
+    auto session = Session::prepare(std::move(*client), *engine_, config_);
+    if (!session)
+        return pass_on(session);
+    if (auto started = (*session)->start(); !started)
+        return started;
+    session_ = std::move(*session);
+    log_.info("{}, contents intact", serving_text());
+    manager_.status(serving_text());
+    return {};
+}
+
+/// No successor shall ask for what is gone.
+void Daemon::give_up_contents() {
+    if (state_)
+        if (auto withdrawn = state_->invalidate(); !withdrawn)
+            log_.warning("{}", withdrawn.error().message);
+    manager_.forget(SessionState::kept_name);
+    manager_.forget(HostEngine::kept_name);
+}
+
+} // namespace vramswap

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// How the helper survives the shortage of memory that it exists for. It must never wait for a page that only it could
+// write out. Every step is demanded: a helper that skipped one would freeze its machine some day.
+#pragma once
+
+#include <cstddef>
+
+#include "error.hpp"
+#include "log.hpp"
+
+namespace vramswap::lowmem {
+
+/// Stack of an I/O thread, bytes. Small, because mlockall makes all of it be there.
+inline constexpr std::size_t thread_stack_size = 256UL << 10;
+
+/// First of all, since threads inherit it: memory that this thread and its children allocate is never found by
+/// waiting for I/O. Needs CAP_SYS_RESOURCE.
+[[nodiscard]] Result<void> become_io_flusher();
+
+/// Keeps malloc from giving memory back and asking for it again.
+void steady_malloc();
+
+/// All memory present now, and all to come once it is touched. Call when the threads exist and everything is mapped.
+[[nodiscard]] Result<void> lock_memory();
+
+/// The OOM killer takes everyone else first: without the helper all that is swapped out waits.
+[[nodiscard]] Result<void> refuse_oom_kill();
+
+/// No throttling and no swapping of this process's cgroup (version 2), provided that the process is alone in it.
+/// Best effort: the warning says what to do where it is not permitted.
+void free_own_cgroup(const Log& log);
+
+} // namespace vramswap::lowmem

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "policy.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "vramswap.h"
+
+namespace vramswap::policy {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::nanoseconds;
+
+/// What falling asleep and waking up costs, roughly; not to be taken for time in which no work was there.
+constexpr nanoseconds wake_up_cost = microseconds(50);
+
+/// The shortest look, as a part of the longest; less is not worth reading the clock for.
+constexpr int shortest_part = 32;
+
+} // namespace
+
+Result<std::uint64_t> capacity(std::optional<std::uint64_t> size) {
+    if (!size)
+        return fail(EINVAL, "no contents are there to take over, so --size must say how much to store");
+    const std::uint64_t rounded = *size - *size % VRAMSWAP_BLOCK_SIZE;
+    if (rounded < VRAMSWAP_MIN_CAPACITY)
+        return fail(EINVAL, "--size is {}, but a device holds at least {}", size_text(*size),
+                    size_text(VRAMSWAP_MIN_CAPACITY));
+    if (rounded > VRAMSWAP_MAX_CAPACITY)
+        return fail(EINVAL, "--size is {}, but a device holds {} at most", size_text(*size),
+                    size_text(VRAMSWAP_MAX_CAPACITY));
+    return rounded;
+}
+
+void Spin::grow() noexcept { budget_ = std::min(limit_, std::max(budget_ * 2, limit_ / shortest_part)); }
+
+void Spin::met_work() noexcept { grow(); }
+
+void Spin::slept(nanoseconds asleep) noexcept {
+    const nanoseconds gap = budget_ + std::max(asleep - wake_up_cost, nanoseconds(0));
+    if (gap <= limit_) {
+        grow();
+        return;
+    }
+    budget_ /= 2;
+    if (budget_ < limit_ / shortest_part)
+        budget_ = nanoseconds(0);
+}
+
+PollDelay poll_delay(unsigned fruitless, unsigned cpus) noexcept {
+    // With one CPU a host-side engine needs ours: give it up almost at once.
+    const unsigned impatient = cpus > 1 ? 1000 : 16; // about 50 µs of single pauses
+    const unsigned patient = cpus > 1 ? 2000 : 16;   // then about 1 ms of longer ones
+    const unsigned slow = patient + 1000;            // then 50 ms of short sleeps
+    if (fruitless < impatient)
+        return {.pauses = 1};
+    if (fruitless < patient)
+        return {.pauses = 20};
+    const auto sleep = fruitless < slow ? microseconds(50) : microseconds(1000);
+    return {.sleep = sleep, .ask_session = fruitless % 128 == 0};
+}
+
+StartDecision start(const Config& wanted, const Inheritance& left) {
+    if (!left.record_found)
+        return {Start::fresh, ""};
+    if (!left.record_valid)
+        return {Start::fresh, "what the service manager kept vouches for no contents; beginning anew"};
+    if (wanted.engine != EngineChoice::automatic && wanted.engine != left.engine)
+        return {Start::refuse, "contents are held for another engine than --engine names; start with that one, or give "
+                               "the contents up"};
+    if (wanted.store != left.store)
+        return {Start::refuse,
+                fmt::format("contents are held in {}, but --store says {}; start with the former, or give the contents "
+                            "up",
+                            left.store.empty() ? "a memfd" : left.store,
+                            wanted.store.empty() ? "nothing (a memfd)" : wanted.store)};
+    if (left.store.empty() && !left.store_fd_found)
+        return {Start::fresh, "the service manager did not keep the memory of the predecessor; beginning anew"};
+    return {Start::resume, ""};
+}
+
+After after_session(EndCause cause, int code) noexcept {
+    if (cause == EndCause::asked)
+        return After::leave;
+    if (cause != EndCause::kernel)
+        return After::leave_failed;
+    switch (code) {
+    case ESHUTDOWN: // stopped
+    case ENODEV:    // the device was deleted
+        return After::leave;
+    case ETIMEDOUT: // we were silent, suspended perhaps; nothing here has changed
+        return After::attach_again;
+    default:
+        return After::leave_failed;
+    }
+}
+
+} // namespace vramswap::policy

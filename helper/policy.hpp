@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// Decisions only: no I/O, no clock, no state of the machine. Each is tested with tables.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "config.hpp"
+#include "error.hpp"
+
+namespace vramswap::policy {
+
+/// How many bytes a device offers for `--size`: whole blocks, rounded down, within what the kernel takes.
+[[nodiscard]] Result<std::uint64_t> capacity(std::optional<std::uint64_t> size);
+
+/// How long an I/O thread looks for work before it sleeps.
+///
+/// Looking is worth it only if work comes within `limit`. So the time shrinks towards nothing while looking finds
+/// nothing, and grows back when work came so soon after falling asleep that a longer look would have met it.
+class Spin {
+public:
+    /// `limit`: the longest look. With one CPU the looker keeps the submitter from running, so there is no looking.
+    Spin(std::chrono::nanoseconds limit, unsigned cpus) noexcept
+        : limit_(cpus > 1 ? limit : std::chrono::nanoseconds(0)), budget_(limit_) {}
+
+    /// How long to look this time.
+    [[nodiscard]] std::chrono::nanoseconds budget() const noexcept { return budget_; }
+
+    /// Looking met work.
+    void met_work() noexcept;
+
+    /// Looking for the whole budget met nothing; work came after `asleep` (falling asleep and waking up included).
+    void slept(std::chrono::nanoseconds asleep) noexcept;
+
+private:
+    void grow() noexcept;
+
+    std::chrono::nanoseconds limit_;
+    std::chrono::nanoseconds budget_;
+};
+
+/// What to do between two polls of a lane that has transfers in flight.
+struct PollDelay {
+    unsigned pauses = 0;                ///< pause instructions, or
+    std::chrono::microseconds sleep{0}; ///< a sleep, for transfers that are no matter of microseconds any more
+    bool ask_session = false;           ///< ask the kernel whether the session still lives
+};
+
+/// The delay after `fruitless` polls in a row that brought nothing.
+[[nodiscard]] PollDelay poll_delay(unsigned fruitless, unsigned cpus) noexcept;
+
+/// What a predecessor left with the service manager.
+struct Inheritance {
+    bool record_found = false;
+    bool record_valid = false; ///< readable, of our version, and its contents vouched for
+    EngineChoice engine = EngineChoice::host;
+    std::string store;         ///< path behind the host engine, empty for a memfd
+    bool store_fd_found = false;
+};
+
+enum class Start : std::uint8_t {
+    fresh,   ///< new contents
+    resume,  ///< the predecessor's contents
+    refuse,  ///< neither is safe: let the user decide
+};
+
+struct StartDecision {
+    Start start = Start::fresh;
+    std::string why; ///< a sentence for the user; empty where nothing is remarkable
+};
+
+/// Resume or begin anew. The kernel has the last word: it knows whether it holds contents, and whose.
+[[nodiscard]] StartDecision start(const Config& wanted, const Inheritance& left);
+
+/// How a session ended, in the words of the I/O thread that noticed first.
+enum class EndCause : std::uint8_t {
+    asked,  ///< this process asked its threads to end
+    kernel, ///< ENTER failed, with the errno beside this
+    engine, ///< the lane can do nothing more, or does not let go of its transfers
+    ring,   ///< the kernel published what it must not
+};
+
+enum class After : std::uint8_t {
+    leave,        ///< exit, status 0
+    leave_failed, ///< exit, status 1: the kernel holds the contents for the next helper
+    attach_again, ///< the contents are intact here: a new session, by this process
+};
+
+/// What to do after a session ended with `cause` (and `code`, an errno, for EndCause::kernel).
+[[nodiscard]] After after_session(EndCause cause, int code) noexcept;
+
+} // namespace vramswap::policy

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#include "session_state.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vramswap.h"
+
+namespace vramswap {
+namespace {
+
+constexpr std::uint64_t magic = 0x3174737061777276; // "vrwapst1" in memory on little-endian machines
+constexpr std::uint32_t version = 1;
+
+/// The record as it lies in the memfd. Read by later versions of this program: a change is a new version.
+struct Stored {
+    std::uint64_t magic;
+    std::uint32_t version;
+    std::uint32_t valid;
+    std::uint64_t cookie;
+    std::uint64_t capacity;
+    std::array<char, 16> engine;                    // terminated, as all texts here
+    std::array<char, VRAMSWAP_LABEL_SIZE> label;
+    std::array<char, max_store_path + 1> store;
+};
+static_assert(sizeof(Stored) == 1136);
+static_assert(offsetof(Stored, engine) == 32 && offsetof(Stored, label) == 48 && offsetof(Stored, store) == 112);
+
+template<std::size_t size>
+void put(std::array<char, size>& place, std::string_view text) {
+    const std::size_t length = text.copy(place.data(), size - 1);
+    place.at(length) = '\0';
+}
+
+template<std::size_t size>
+std::string get(const std::array<char, size>& place) {
+    return {place.begin(), std::ranges::find(place, '\0')};
+}
+
+} // namespace
+
+Result<SessionState> SessionState::make() {
+    Fd fd(::memfd_create(std::string(kept_name).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!fd || ::ftruncate(fd.get(), sizeof(Stored)) != 0 ||
+        ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        return fail(errno, "could not make the memfd for the successor's record: {}", errno_text(errno));
+    SessionState state(std::move(fd));
+    if (auto written = state.write({}); !written)
+        return pass_on(written);
+    return state;
+}
+
+Result<Record> SessionState::read() const {
+    Stored stored{};
+    if (::pread(fd_.get(), &stored, sizeof stored, 0) != sizeof stored || stored.magic != magic)
+        return fail(EPROTO, "what the service manager kept is no record of vramswapd");
+    if (stored.version != version)
+        return fail(EPROTO, "the predecessor's record has version {}, this vramswapd knows version {}", stored.version,
+                    version);
+    if (get(stored.engine) != "host")
+        return fail(EPROTO, "the predecessor's engine '{}' is unknown to this vramswapd", get(stored.engine));
+    return Record{.valid = stored.valid != 0,
+                  .cookie = stored.cookie,
+                  .capacity = stored.capacity,
+                  .engine = EngineChoice::host,
+                  .label = get(stored.label),
+                  .store = get(stored.store)};
+}
+
+Result<void> SessionState::write(const Record& record) {
+    Stored stored{};
+    stored.magic = magic;
+    stored.version = version;
+    stored.valid = record.valid ? 1 : 0;
+    stored.cookie = record.cookie;
+    stored.capacity = record.capacity;
+    put(stored.engine, "host");
+    put(stored.label, record.label);
+    put(stored.store, record.store);
+    if (::pwrite(fd_.get(), &stored, sizeof stored, 0) != sizeof stored)
+        return fail(errno, "could not write the record for the successor: {}", errno_text(errno));
+    return {};
+}
+
+Result<void> SessionState::invalidate() {
+    constexpr std::uint32_t no = 0;
+    if (::pwrite(fd_.get(), &no, sizeof no, offsetof(Stored, valid)) != sizeof no)
+        return fail(errno, "could not withdraw the record for the successor: {}", errno_text(errno));
+    return {};
+}
+
+} // namespace vramswap
