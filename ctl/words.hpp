@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The kernel's numbers in words. Pure.
+#pragma once
+
+#include "control.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace vramswap::ctl {
+
+/// One word; a number that this program does not know becomes "state 9", "event 9".
+std::string state_word(std::uint32_t state);
+std::string event_word(std::uint32_t event);
+
+/// Of enum vramswap_stat_op: "read", "write", "zeroes", "discard".
+const char* op_word(std::size_t op);
+
+/// Why a helper was lost: "it ended", "it broke the ring's rules", …
+std::string reason_words(int reason);
+
+/// What happened to the device and what it means, without the device's name.
+std::string event_sentence(const Event& event);
+
+} // namespace vramswap::ctl
