@@ -107,9 +107,9 @@ static int vs_chardev_attach(struct vs_session *session, void __user *arg)
 
 static int vs_chardev_start(struct vs_session *session)
 {
-	if (!vs_chardev_thread_prepared() || !vs_chardev_memory_prepared())
-		return -EDEADLK;
-	return vs_device_start(session->device, session);
+	bool prepared = vs_chardev_thread_prepared() && vs_chardev_memory_prepared();
+
+	return vs_device_start(session->device, session, prepared);
 }
 
 static int vs_chardev_enter(struct vs_session *session, void __user *arg)

@@ -310,8 +310,8 @@ unlock:
 	return ret;
 }
 
-/* Goes live. The caller has been found prepared. Errors: uapi. */
-int vs_device_start(struct vs_device *device, struct vs_session *session)
+/* Goes live. prepared: whether the caller can survive reclaim. Errors: uapi. */
+int vs_device_start(struct vs_device *device, struct vs_session *session, bool prepared)
 {
 	int ret = 0;
 
@@ -322,6 +322,8 @@ int vs_device_start(struct vs_device *device, struct vs_session *session)
 		ret = -ENOTCONN;
 	else if (session->started)
 		ret = -EALREADY;
+	else if (!prepared)
+		ret = -EDEADLK;
 	if (ret)
 		goto unlock;
 

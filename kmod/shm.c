@@ -8,6 +8,7 @@
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/pfn.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -22,25 +23,46 @@ static u64 vs_area_offset(enum vs_area_id id)
 }
 
 /*
- * Allocates zeroed memory of at least size bytes. Does no I/O: requests that are held may be what
- * memory waits for.
+ * Zeroed pages, or failure without a word. No I/O, and no trying for ever: requests that are held
+ * may be what memory waits for, and whoever attaches can try again.
  */
+#define VS_AREA_GFP (GFP_NOIO | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+
+/* Makes an area of at least size bytes. -ENOMEM, with nothing left behind. */
 int vs_area_create(struct vs_area *area, enum vs_area_id id, u64 size)
 {
 	unsigned int noio = memalloc_noio_save();
+	size_t i, count = PFN_UP(size);
 
 	area->offset = vs_area_offset(id);
-	area->size = PAGE_ALIGN(size);
+	area->size = (u64)count << PAGE_SHIFT;
 	area->read_only = id == VS_AREA_SQ || id == VS_AREA_MAP;
-	area->memory = vmalloc_user(area->size);
+	area->pages = kvcalloc(count, sizeof(*area->pages), VS_AREA_GFP);
+	for (i = 0; area->pages && i < count; i++) {
+		area->pages[i] = alloc_page(VS_AREA_GFP);
+		if (!area->pages[i])
+			break;
+	}
+	if (area->pages && i == count)
+		area->memory = vmap(area->pages, count, VM_MAP, PAGE_KERNEL);
 	memalloc_noio_restore(noio);
-	return area->memory ? 0 : -ENOMEM;
+	if (area->memory)
+		return 0;
+	vs_area_destroy(area);
+	return -ENOMEM;
 }
 
+/* Pages that are mapped or pinned elsewhere live on until that ends. */
 void vs_area_destroy(struct vs_area *area)
 {
-	vfree(area->memory);
+	size_t i, count = area->size >> PAGE_SHIFT;
+
+	vunmap(area->memory);
+	for (i = 0; area->pages && i < count && area->pages[i]; i++)
+		put_page(area->pages[i]);
+	kvfree(area->pages);
 	area->memory = NULL;
+	area->pages = NULL;
 }
 
 /* A power of two, at least the number of slots, so that neither ring can overflow (uapi). */
@@ -143,5 +165,5 @@ int vs_shm_mmap(struct vs_session *session, struct vm_area_struct *vma)
 	 */
 	vs_compat_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTDUMP | VM_DONTEXPAND,
 			       VM_MAYEXEC | (area->read_only ? VM_MAYWRITE : 0));
-	return remap_vmalloc_range(vma, area->memory, 0);
+	return vm_map_pages_zero(vma, area->pages, area->size >> PAGE_SHIFT);
 }

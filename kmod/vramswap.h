@@ -39,9 +39,10 @@ struct vs_device;
 
 /* A part of the shared memory. */
 struct vs_area {
-	void *memory; /* vmalloc_user, zeroed; page references of mappings and pins outlive it */
-	u64 size;     /* bytes, whole pages */
-	u64 offset;   /* what mmap is asked for */
+	struct page **pages; /* zeroed when made; references of mappings and pins outlive the area */
+	void *memory;        /* all of them in a row, for the kernel */
+	u64 size;            /* bytes, whole pages */
+	u64 offset;          /* what mmap is asked for */
 	bool read_only;
 };
 
@@ -192,7 +193,7 @@ void vs_device_destroy(struct vs_device *device);
 int vs_device_open(struct vs_device *device, struct vs_session *session);
 int vs_device_attach(struct vs_device *device, struct vs_session *session,
 		     struct vramswap_attach *args);
-int vs_device_start(struct vs_device *device, struct vs_session *session);
+int vs_device_start(struct vs_device *device, struct vs_session *session, bool prepared);
 int vs_device_stop(struct vs_device *device, struct vs_session *session);
 void vs_device_break(struct vs_device *device, struct vs_session *session);
 void vs_device_close(struct vs_device *device, struct vs_session *session);
