@@ -402,6 +402,13 @@ bool vs_device_must_not_sleep(struct vs_device *device)
 	return ret;
 }
 
+static void vs_device_tell(struct vs_device *device, enum vramswap_event event)
+{
+	mutex_lock(&device->lock);
+	vs_genl_event(device, event);
+	mutex_unlock(&device->lock);
+}
+
 static int vs_device_register_chardev(struct vs_device *device)
 {
 	snprintf(device->misc_name, sizeof(device->misc_name), VS_NAME "c%u", device->index);
@@ -442,6 +449,7 @@ struct vs_device *vs_device_create(unsigned int index, const struct vs_shape *sh
 	ret = vs_device_register_chardev(device);
 	if (ret)
 		goto destroy_disk;
+	vs_device_tell(device, VRAMSWAP_EVENT_ADDED);
 	return device;
 
 destroy_disk:
@@ -486,6 +494,7 @@ void vs_device_destroy(struct vs_device *device)
 	if (device->state == VRAMSWAP_STATE_HELD)
 		vs_device_fail(device);
 	mutex_unlock(&device->lock);
+	vs_device_tell(device, VRAMSWAP_EVENT_DELETED);
 	cancel_delayed_work_sync(&device->hold_work);
 	cancel_work_sync(&device->silence_work);
 	vs_disk_destroy(device);

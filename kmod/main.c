@@ -64,16 +64,19 @@ static int __init vs_main_init(void)
 	ret = vs_registry_watch_sleep();
 	if (ret)
 		goto destroy_workqueue;
-	ret = vs_main_add_devices();
-	if (ret)
-		goto clear_registry;
+	/* Before the first device, which is announced there. */
 	ret = vs_genl_register();
+	if (ret)
+		goto unwatch_sleep;
+	ret = vs_main_add_devices();
 	if (ret)
 		goto clear_registry;
 	return 0;
 
 clear_registry:
 	vs_registry_clear();
+	vs_genl_unregister();
+unwatch_sleep:
 	vs_registry_unwatch_sleep();
 destroy_workqueue:
 	destroy_workqueue(vs_workqueue);
@@ -82,8 +85,8 @@ destroy_workqueue:
 
 static void __exit vs_main_exit(void)
 {
-	vs_genl_unregister();
 	vs_registry_clear();
+	vs_genl_unregister();
 	vs_registry_unwatch_sleep();
 	destroy_workqueue(vs_workqueue);
 }

@@ -13,6 +13,7 @@
 /* Protects vs_devices, and keeps whatever was found in it. */
 DEFINE_MUTEX(vs_devices_lock);
 static struct vs_device *vs_devices[VS_MAX_DEVICES];
+static bool vs_registry_closed; /* the module is going: no new devices */
 
 /* What is wrong with a shape, as a sentence; NULL if nothing. */
 static const char *vs_registry_check(const struct vs_shape *shape)
@@ -55,6 +56,8 @@ int vs_registry_add(int index, const struct vs_shape *shape, const char **why)
 	struct vs_device *device;
 
 	lockdep_assert_held(&vs_devices_lock);
+	if (vs_registry_closed)
+		return -ENODEV;
 	*why = vs_registry_check(shape);
 	if (*why)
 		return -EINVAL;
@@ -89,12 +92,13 @@ int vs_registry_del(unsigned int index)
 	return ret;
 }
 
-/* For the module's end: no file of any device is open. */
+/* For the module's end: no file of any device is open. Lets no new one in. */
 void vs_registry_clear(void)
 {
 	unsigned int i;
 
 	mutex_lock(&vs_devices_lock);
+	vs_registry_closed = true;
 	for (i = 0; i < VS_MAX_DEVICES; i++) {
 		if (vs_devices[i])
 			vs_device_destroy(vs_devices[i]);

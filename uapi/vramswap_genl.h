@@ -41,7 +41,7 @@ enum vramswap_event {
 	VRAMSWAP_EVENT_HELD = 3,
 	VRAMSWAP_EVENT_FAILED = 4,
 	VRAMSWAP_EVENT_STOPPED = 5,
-	VRAMSWAP_EVENT_RESIZED = 6,
+	VRAMSWAP_EVENT_RESIZED = 6, /* not sent as yet: a device keeps its size */
 	VRAMSWAP_EVENT_ADDED = 7,
 	VRAMSWAP_EVENT_DELETED = 8,
 };
@@ -56,7 +56,7 @@ enum vramswap_attr {
 	VRAMSWAP_A_USED,            /* u64, bytes: blocks written and not discarded since */
 	VRAMSWAP_A_QUEUES,          /* u32 */
 	VRAMSWAP_A_SLOTS,           /* u32: staging slots of each queue */
-	VRAMSWAP_A_SLOT_SIZE,       /* u32, bytes */
+	VRAMSWAP_A_SLOT_SIZE,       /* u32, bytes, a power of two */
 	VRAMSWAP_A_HOLD_TIMEOUT_MS, /* u32: how long requests wait for a helper; 0: not at all */
 	VRAMSWAP_A_IO_TIMEOUT_MS,   /* u32: how long a live helper may leave a request unanswered */
 	VRAMSWAP_A_COOKIE,          /* u64: name of the contents, 0 if none */
