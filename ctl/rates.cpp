@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
+
 namespace vramswap::ctl {
 namespace {
 
@@ -20,10 +22,19 @@ Flow flow_of(const OpStats& op, double seconds) {
             .p99_ns = latency_percentile(op.latency, 0.99)};
 }
 
-// 30 columns, as in rates_heading.
+// The widths of a line: clock, two flows, bytes in use. 79 columns, so that no terminal of 80 wraps.
+constexpr int clock_width = 9;
+constexpr int flow_width = 29;
+constexpr int use_width = 8;
+constexpr int name_width = 11;
+
 std::string flow_text(const Flow& flow) {
     return fmt::format("{:>8.0f} {:>6} {:>6} {:>6}  ", flow.pages_per_second, format_rate(flow.bytes_per_second / 1e6),
                        format_latency(flow.p50_ns), format_latency(flow.p99_ns));
+}
+
+std::string name_text(std::string_view name, bool with_name) {
+    return with_name ? fmt::format("{:<{}}", name, name_width) : "";
 }
 
 // What a line of figures must not keep to itself.
@@ -52,15 +63,17 @@ Rates rates_between(const QueueStats& now, const QueueStats& before, double seco
 }
 
 std::string rates_heading(bool with_name) {
-    const std::string name = with_name ? "           " : "";
-    return name + "          ------- swapped out -------  ------- swapped in --------\n" + name +
-           "TIME       pages/s   MB/s    p50    p99   pages/s   MB/s    p50    p99  IN USE\n";
+    const std::string flow = fmt::format("{:>8} {:>6} {:>6} {:>6}", "pages/s", "MB/s", "p50", "p99");
+    return fmt::format("{}{:<{}}{:-^{}}  {:-^{}}\n{}{:<{}}{}  {}  {:>{}}\n", name_text("", with_name), "", clock_width,
+                       " swapped out ", flow_width, " swapped in ", flow_width, name_text("NAME", with_name), "TIME",
+                       clock_width, flow, flow, "IN USE", use_width);
 }
 
 std::string rates_line(const Rates& rates, const DeviceInfo& device, std::uint64_t in_use, const std::string& clock,
                        bool with_name) {
-    return fmt::format("{}{:<10}{}{}{:>8}{}\n", with_name ? fmt::format("{:<11}", device.name) : "", clock,
-                       flow_text(rates.out), flow_text(rates.in), format_size(in_use), remark(rates, device));
+    return fmt::format("{}{:<{}}{}{}{:>{}}{}\n", name_text(device.name, with_name), clock, clock_width,
+                       flow_text(rates.out), flow_text(rates.in), format_size(in_use), use_width,
+                       remark(rates, device));
 }
 
 } // namespace vramswap::ctl

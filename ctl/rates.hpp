@@ -27,7 +27,7 @@ struct Rates {
 /// `now` and `before` are queue_total()s of one device, `seconds` (more than 0) apart.
 Rates rates_between(const QueueStats& now, const QueueStats& before, double seconds);
 
-/// The two heading lines and a line of figures with `in_use` bytes at its end: 80 columns, or more where a device's
+/// The two heading lines and a line of figures with `in_use` bytes at its end: 79 columns, or more where a device's
 /// name goes before them.
 std::string rates_heading(bool with_name);
 std::string rates_line(const Rates& rates, const DeviceInfo& device, std::uint64_t in_use, const std::string& clock,

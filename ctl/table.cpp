@@ -47,6 +47,8 @@ std::string render_row(const Row& row, const std::vector<Column>& columns, const
 } // namespace
 
 Result<std::vector<Column>> choose_columns(std::string_view names, const std::vector<Column>& known) {
+    if (names.empty())
+        return fail(EINVAL, "no column is named: choose from {}", list_names(known));
     std::vector<Column> chosen;
     for (const auto part : std::views::split(names, ',')) {
         const std::string_view name(part.begin(), part.end());

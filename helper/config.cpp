@@ -110,8 +110,8 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     const auto [rest, status] = std::from_chars(text.data(), end, number);
     const auto shift = suffix_shift({rest, end});
     if (status == std::errc::invalid_argument || !shift)
-        return fail(EINVAL, "'{}' is no size; write whole bytes, or a whole number with K, M, G or T (as in 512M or 4G)",
-                    text);
+        return fail(EINVAL,
+                    "'{}' is no size; write whole bytes, or a whole number with K, M, G or T (as in 512M or 4G)", text);
     if (status == std::errc::result_out_of_range || number > std::numeric_limits<std::uint64_t>::max() >> *shift)
         return fail(EINVAL, "'{}' is more than a device can hold ({})", text, size_text(VRAMSWAP_MAX_CAPACITY));
     return number << *shift;

@@ -17,12 +17,12 @@ enum class EngineChoice : std::uint8_t { automatic, host };
 
 /// What the user asked for; never changed after parsing.
 struct Config {
-    unsigned device = 0;                ///< N of /dev/vramswapN
-    std::optional<std::uint64_t> size;  ///< bytes, as given, not yet rounded
+    unsigned device = 0;               ///< N of /dev/vramswapN
+    std::optional<std::uint64_t> size; ///< bytes, as given, not yet rounded
     EngineChoice engine = EngineChoice::automatic;
-    std::string store;                  ///< path of the file or device behind the host engine; empty: a memfd
-    std::chrono::microseconds spin{100};    ///< the longest that an I/O thread looks for work before it sleeps
-    std::chrono::seconds wait_device{5};    ///< how long to wait for the control device to be free
+    std::string store;                   ///< path of the file or device behind the host engine; empty: a memfd
+    std::chrono::microseconds spin{100}; ///< the longest that an I/O thread looks for work before it sleeps
+    std::chrono::seconds wait_device{5}; ///< how long to wait for the control device to be free
 };
 
 /// A text that the user asked for instead of a run: --help or --version.

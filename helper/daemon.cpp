@@ -190,8 +190,10 @@ Result<void> Daemon::attach_first() {
 }
 
 Result<void> Daemon::make_contents() {
-    if (start_ == policy::Start::fresh)
+    if (start_ == policy::Start::fresh) {
+        lowmem::unthrottle_writeback(config_.device, log_);
         return engine_->open(record_.capacity);
+    }
     auto adopted = engine_->adopt(record_.capacity, inherited_);
     for (const InheritedFd& unknown : inherited_)
         if (unknown.fd)

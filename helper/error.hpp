@@ -41,6 +41,8 @@ template<class... Steps>
 }
 
 /// The system's words for an errno; safe in any thread.
-[[nodiscard]] inline std::string errno_text(int code) { return std::generic_category().message(code); }
+[[nodiscard]] inline std::string errno_text(int code) {
+    return std::generic_category().message(code);
+}
 
 } // namespace vramswap

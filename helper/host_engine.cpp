@@ -16,8 +16,8 @@ namespace {
 /// that the first of many is answered while the rest is still being copied.
 constexpr std::size_t copy_quota = 256UL << 10;
 
-/// How much one poll zeroes, bytes: about as long as copy_quota takes, so that a WRITE_ZEROES of 32 MiB does not hold up
-/// the reads behind it.
+/// How much one poll zeroes, bytes: about as long as copy_quota takes, so that a WRITE_ZEROES of 32 MiB does not hold
+/// up the reads behind it.
 constexpr std::size_t zero_quota = 512UL << 10;
 
 /// Copies in submit, zeroes in poll; so `ok` is said after the bytes are where they belong.
@@ -41,8 +41,8 @@ private:
     }
 
     std::span<std::byte> store_;
-    std::vector<Completion> done_;   ///< finished, not yet polled: the first done_count_
-    std::vector<Transfer> zeroing_;  ///< what is left to zero: the first zeroing_count_, the first of them in work
+    std::vector<Completion> done_;  ///< finished, not yet polled: the first done_count_
+    std::vector<Transfer> zeroing_; ///< what is left to zero: the first zeroing_count_, the first of them in work
     std::size_t done_count_ = 0;
     std::size_t zeroing_count_ = 0;
 };
@@ -134,7 +134,9 @@ std::vector<KeptFd> HostEngine::kept() const {
 }
 
 /// Plain memory needs no registration.
-Result<void> HostEngine::bind(std::span<std::byte> /*staging*/) { return {}; }
+Result<void> HostEngine::bind(std::span<std::byte> /*staging*/) {
+    return {};
+}
 
 void HostEngine::unbind() noexcept {}
 

@@ -37,7 +37,9 @@ struct Extent {
     std::uint64_t granule = VRAMSWAP_BLOCK_SIZE; ///< mappings are multiples of this many bytes
 };
 
-std::uint64_t round_up(std::uint64_t value, std::uint64_t granule) { return (value + granule - 1) / granule * granule; }
+std::uint64_t round_up(std::uint64_t value, std::uint64_t granule) {
+    return (value + granule - 1) / granule * granule;
+}
 
 /// A number in a file of sysfs or procfs, if it can be read.
 std::optional<std::uint64_t> number_in(const std::string& path) {
@@ -159,10 +161,11 @@ Result<void> lock(std::span<std::byte> bytes, const std::string& name) {
         return {};
     const int code = errno;
     if (code == ENOMEM || code == EPERM || code == EAGAIN)
-        return fail(code,
-                    "{} in {} may not be locked: RLIMIT_MEMLOCK is too low and CAP_IPC_LOCK is missing; run vramswapd as "
-                    "root, or set LimitMEMLOCK=infinity",
-                    size_text(bytes.size()), name);
+        return fail(
+            code,
+            "{} in {} may not be locked: RLIMIT_MEMLOCK is too low and CAP_IPC_LOCK is missing; run vramswapd as "
+            "root, or set LimitMEMLOCK=infinity",
+            size_text(bytes.size()), name);
     return fail(code, "could not lock {} in {}: {}", size_text(bytes.size()), name, errno_text(code));
 }
 

@@ -155,8 +155,7 @@ std::size_t IoLoop::publish() noexcept {
         answer(first + i, completions_[i]);
     parts_.ring.submit(count);
     for (std::uint32_t i = 0; i < count; ++i)
-        VRAMSWAP_PROBE(cqe_published, parts_.queue, completions_[i].token,
-                       table_[completions_[i].token].generation);
+        VRAMSWAP_PROBE(cqe_published, parts_.queue, completions_[i].token, table_[completions_[i].token].generation);
     in_lane_ -= done;
     enter(0);
     return done;

@@ -21,9 +21,9 @@ struct IoLoopParts {
     Lane& lane;
     std::span<std::byte> staging; ///< this queue's slots
     std::uint32_t slots = 0;
-    std::uint32_t slot_size = 0;  ///< bytes
+    std::uint32_t slot_size = 0; ///< bytes
     policy::Spin spin;
-    unsigned cpus = 1;            ///< that this process may run on
+    unsigned cpus = 1; ///< that this process may run on
 };
 
 /// Why a loop ended.
@@ -75,8 +75,8 @@ private:
     std::vector<Transfer> waiting_;       ///< taken, not yet accepted by the lane; the first waiting_count_ of them
     std::vector<Completion> completions_; ///< scratch for poll
     std::size_t waiting_count_ = 0;
-    std::size_t in_lane_ = 0;   ///< accepted by the lane, not yet completed
-    unsigned fruitless_ = 0;    ///< polls in a row that brought nothing
+    std::size_t in_lane_ = 0; ///< accepted by the lane, not yet completed
+    unsigned fruitless_ = 0;  ///< polls in a row that brought nothing
     bool ended_ = false;
     LoopEnd end_;
 };

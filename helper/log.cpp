@@ -24,7 +24,9 @@ bool journal_reads_standard_error() {
 
 } // namespace
 
-Log Log::to_standard_error() { return Log(journal_reads_standard_error()); }
+Log Log::to_standard_error() {
+    return Log(journal_reads_standard_error());
+}
 
 void Log::line(int priority, std::string_view text) const {
     const std::string whole = prefixed_ ? fmt::format("<{}>{}\n", priority, text) : fmt::format("{}\n", text);

@@ -63,9 +63,9 @@ Result<void> become_io_flusher() {
 }
 
 void steady_malloc() {
-    ::mallopt(M_TRIM_THRESHOLD, -1);   // freed memory stays ours
-    ::mallopt(M_MMAP_MAX, 0);          // and comes from one heap, not from mappings of its own
-    ::mallopt(M_TOP_PAD, 1 << 20);     // with a reserve that is there before it is needed
+    ::mallopt(M_TRIM_THRESHOLD, -1); // freed memory stays ours
+    ::mallopt(M_MMAP_MAX, 0);        // and comes from one heap, not from mappings of its own
+    ::mallopt(M_TOP_PAD, 1 << 20);   // with a reserve that is there before it is needed
     ::mallopt(M_ARENA_MAX, 1);
 }
 
@@ -82,8 +82,9 @@ Result<void> lock_memory() {
 Result<void> refuse_oom_kill() {
     const int code = write_text("/proc/self/oom_score_adj", "-1000");
     if (code == EACCES || code == EPERM)
-        return fail(code, "this process may not be kept from the OOM killer: CAP_SYS_RESOURCE is missing; run vramswapd "
-                          "as root, or set OOMScoreAdjust=-1000");
+        return fail(code,
+                    "this process may not be kept from the OOM killer: CAP_SYS_RESOURCE is missing; run vramswapd "
+                    "as root, or set OOMScoreAdjust=-1000");
     if (code != 0)
         return fail(code, "could not write /proc/self/oom_score_adj: {}", errno_text(code));
     return {};
@@ -111,6 +112,14 @@ void free_own_cgroup(const Log& log) {
             log.warning("could not set {} of {} ({}): a limit there could stall the helper; set {} in its unit",
                         setting.file, cgroup, errno_text(code), setting.unit_setting);
     }
+}
+
+void unthrottle_writeback(unsigned device, const Log& log) {
+    const std::string file = fmt::format("/sys/block/vramswap{}/queue/wbt_lat_usec", device);
+    const int code = write_text(file, "0");
+    // Kernels without the throttling lack the file, or refuse to write it.
+    if (code != 0 && code != ENOENT && code != EINVAL)
+        log.notice("could not write 0 to {} ({}): writeback throttling stays on", file, errno_text(code));
 }
 
 } // namespace vramswap::lowmem

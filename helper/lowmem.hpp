@@ -30,4 +30,8 @@ void steady_malloc();
 /// Best effort: the warning says what to do where it is not permitted.
 void free_own_cgroup(const Log& log);
 
+/// Turns off the block layer's writeback throttling for vramswapN: made for disks that grow slow under writes, it would
+/// hold back swap-out. Only before the device is live: the kernel waits for all I/O of the device. Best effort.
+void unthrottle_writeback(unsigned device, const Log& log);
+
 } // namespace vramswap::lowmem

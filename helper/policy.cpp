@@ -33,9 +33,13 @@ Result<std::uint64_t> capacity(std::optional<std::uint64_t> size) {
     return rounded;
 }
 
-void Spin::grow() noexcept { budget_ = std::min(limit_, std::max(budget_ * 2, limit_ / shortest_part)); }
+void Spin::grow() noexcept {
+    budget_ = std::min(limit_, std::max(budget_ * 2, limit_ / shortest_part));
+}
 
-void Spin::met_work() noexcept { grow(); }
+void Spin::met_work() noexcept {
+    grow();
+}
 
 void Spin::slept(nanoseconds asleep) noexcept {
     const nanoseconds gap = budget_ + std::max(asleep - wake_up_cost, nanoseconds(0));

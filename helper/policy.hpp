@@ -56,14 +56,14 @@ struct Inheritance {
     bool record_found = false;
     bool record_valid = false; ///< readable, of our version, and its contents vouched for
     EngineChoice engine = EngineChoice::host;
-    std::string store;         ///< path behind the host engine, empty for a memfd
+    std::string store; ///< path behind the host engine, empty for a memfd
     bool store_fd_found = false;
 };
 
 enum class Start : std::uint8_t {
-    fresh,   ///< new contents
-    resume,  ///< the predecessor's contents
-    refuse,  ///< neither is safe: let the user decide
+    fresh,  ///< new contents
+    resume, ///< the predecessor's contents
+    refuse, ///< neither is safe: let the user decide
 };
 
 struct StartDecision {

@@ -8,13 +8,13 @@
 // the tail with acquire (B) before we read SQE or staging: whoever sees the tail sees what it announces. The way back
 // needs no barrier of its own: a slot's next SQE follows only after our answer to the last one.
 //
-// CQEs: we fill the staging slot (for a read) and the CQE, then store the CQ tail with release (C). The kernel loads the
-// tail with acquire (D) before it reads CQE or staging.
+// CQEs: we fill the staging slot (for a read) and the CQE, then store the CQ tail with release (C). The kernel loads
+// the tail with acquire (D) before it reads CQE or staging.
 //
 // Sleep: whether the helper sleeps is a flag of the kernel's own, not a word of shared memory. In ENTER the kernel sets
-// it, then a full barrier, then compares the tail with the head that we passed (E, G, I); its publisher stores the tail,
-// then a full barrier, then looks at the flag (A, F, H). One of the two sees the other, so no wake-up is lost. Our part
-// is only to pass as head what we have really taken, no more (J).
+// it, then a full barrier, then compares the tail with the head that we passed (E, G, I); its publisher stores the
+// tail, then a full barrier, then looks at the flag (A, F, H). One of the two sees the other, so no wake-up is lost.
+// Our part is only to pass as head what we have really taken, no more (J).
 #pragma once
 
 #include <algorithm>

@@ -29,8 +29,8 @@ Result<void> RingClient::attach(const Contents& contents) {
     if (::ioctl(fd_.get(), VRAMSWAP_IOC_ATTACH, &request) != 0) {
         Error error = ring_error(Call::attach, errno, device_);
         if (error.code == EPROTONOSUPPORT)
-            error.message += fmt::format(" (vramswapd has {}, the module {})", VRAMSWAP_ABI_VERSION,
-                                         request.abi_version);
+            error.message +=
+                fmt::format(" (vramswapd has {}, the module {})", VRAMSWAP_ABI_VERSION, request.abi_version);
         return std::unexpected(std::move(error));
     }
     attach_ = request;
@@ -49,7 +49,8 @@ Result<void> RingClient::check_shape() const {
                        attach_.sq.size >= attach_.queues * attach_.sq_stride &&
                        attach_.cq.size >= attach_.queues * attach_.cq_stride && attach_.staging.size >= staging_size;
     if (!sound)
-        return fail(EPROTO, "the module described the shared memory of vramswap{} in a way that makes no sense", device_);
+        return fail(EPROTO, "the module described the shared memory of vramswap{} in a way that makes no sense",
+                    device_);
     return {};
 }
 

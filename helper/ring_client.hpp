@@ -42,7 +42,7 @@ public:
     // What ATTACH told; valid after it.
     [[nodiscard]] unsigned device() const noexcept { return device_; }
     [[nodiscard]] unsigned queues() const noexcept { return attach_.queues; }
-    [[nodiscard]] unsigned slots() const noexcept { return attach_.slots; }        ///< of each queue
+    [[nodiscard]] unsigned slots() const noexcept { return attach_.slots; }         ///< of each queue
     [[nodiscard]] unsigned slot_size() const noexcept { return attach_.slot_size; } ///< bytes
     [[nodiscard]] std::uint64_t cookie() const noexcept { return attach_.cookie; }
 

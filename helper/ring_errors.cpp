@@ -30,9 +30,10 @@ constexpr std::array endings{
 };
 
 constexpr std::array sentences{
-    Sentence{Call::open, ENOENT,
-             "/dev/vramswapc{0} does not exist; load the module (modprobe vramswap), or add the device (vramswapctl add "
-             "{0})"},
+    Sentence{
+        Call::open, ENOENT,
+        "/dev/vramswapc{0} does not exist; load the module (modprobe vramswap), or add the device (vramswapctl add "
+        "--index {0})"},
     Sentence{Call::open, EACCES, "/dev/vramswapc{0} may not be opened by this user; run vramswapd as root"},
     Sentence{Call::open, EPERM, "/dev/vramswapc{0} may not be opened by this user; run vramswapd as root"},
     Sentence{Call::open, EBUSY, "vramswap{0} has a helper already; stop that one first"},
@@ -48,9 +49,10 @@ constexpr std::array sentences{
     Sentence{Call::attach, ERANGE,
              "vramswap{0} does not take this capacity: it is too small or too large, or not that of the contents held"},
     Sentence{Call::attach, EALREADY, "this session of vramswap{0} is attached already; this is a bug in vramswapd"},
-    Sentence{Call::attach, EBUSY,
-             "vramswap{0} lost its contents and is still in use (close its users: swapoff, umount), or the process of an "
-             "earlier helper that fell silent has not ended (end it); then start again"},
+    Sentence{
+        Call::attach, EBUSY,
+        "vramswap{0} lost its contents and is still in use (close its users: swapoff, umount), or the process of an "
+        "earlier helper that fell silent has not ended (end it); then start again"},
     Sentence{Call::attach, EEXIST,
              "vramswap{0} holds contents that belong to a helper that is gone, and nothing here vouches for them; "
              "restore that helper with what it kept, or give the contents up with 'vramswapctl set {0} --hold-timeout "
@@ -74,16 +76,17 @@ constexpr std::array sentences{
 
     Sentence{Call::start, ENOTCONN, "vramswap{0} is not attached; this is a bug in vramswapd"},
     Sentence{Call::start, EALREADY, "vramswap{0} is started already; this is a bug in vramswapd"},
-    Sentence{Call::start, EDEADLK,
-             "the kernel does not let vramswap{0} go live: this helper could wait for itself when memory is low. It must "
-             "be an I/O flusher (CAP_SYS_RESOURCE) with all its memory locked (CAP_IPC_LOCK); run vramswapd as root"},
+    Sentence{
+        Call::start, EDEADLK,
+        "the kernel does not let vramswap{0} go live: this helper could wait for itself when memory is low. It must "
+        "be an I/O flusher (CAP_SYS_RESOURCE) with all its memory locked (CAP_IPC_LOCK); run vramswapd as root"},
 
     Sentence{Call::enter, ENOTCONN, "vramswap{0} was not started; this is a bug in vramswapd"},
     Sentence{Call::enter, EINVAL, "the module did not understand ENTER on vramswap{0}; this is a bug in vramswapd"},
-    Sentence{Call::enter, EDEADLK,
-             "a thread that serves vramswap{0} is no I/O flusher and could wait for itself; this is a bug in vramswapd"},
-    Sentence{Call::enter, EBUSY,
-             "two threads wait on one queue of vramswap{0}; this is a bug in vramswapd"},
+    Sentence{
+        Call::enter, EDEADLK,
+        "a thread that serves vramswap{0} is no I/O flusher and could wait for itself; this is a bug in vramswapd"},
+    Sentence{Call::enter, EBUSY, "two threads wait on one queue of vramswap{0}; this is a bug in vramswapd"},
     Sentence{Call::enter, EINTR, "a signal interrupted the wait for work of vramswap{0}"},
 
     Sentence{Call::stop, ENOTCONN, "vramswap{0} is not attached; this is a bug in vramswapd"},

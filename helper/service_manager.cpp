@@ -27,9 +27,11 @@ Result<std::vector<InheritedFd>> ServiceManager::take_fds() const {
     fds.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
         fds.push_back({.name = names[i], .fd = Fd(SD_LISTEN_FDS_START + i)});
-        std::free(names[i]); // NOLINT(cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory): sd-daemon's contract
+        std::free(
+            names[i]); // NOLINT(cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory): sd-daemon's contract
     }
-    std::free(names); // NOLINT(cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory,bugprone-multi-level-implicit-pointer-conversion)
+    std::free(
+        names); // NOLINT(cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory,bugprone-multi-level-implicit-pointer-conversion)
     return fds;
 }
 
@@ -43,7 +45,9 @@ Result<void> ServiceManager::keep(const std::string& name, int fd) const {
     return {};
 }
 
-void ServiceManager::forget(std::string_view name) const { notify(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name)); }
+void ServiceManager::forget(std::string_view name) const {
+    notify(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name));
+}
 
 Result<void> ServiceManager::sync() const {
     if (!there_)
@@ -53,11 +57,17 @@ Result<void> ServiceManager::sync() const {
     return {};
 }
 
-void ServiceManager::ready(const std::string& status) const { notify("READY=1\nSTATUS=" + status); }
+void ServiceManager::ready(const std::string& status) const {
+    notify("READY=1\nSTATUS=" + status);
+}
 
-void ServiceManager::status(const std::string& status) const { notify("STATUS=" + status); }
+void ServiceManager::status(const std::string& status) const {
+    notify("STATUS=" + status);
+}
 
-void ServiceManager::stopping(const std::string& status) const { notify("STOPPING=1\nSTATUS=" + status); }
+void ServiceManager::stopping(const std::string& status) const {
+    notify("STOPPING=1\nSTATUS=" + status);
+}
 
 /// Status is a courtesy: if it does not arrive, the device is served all the same.
 void ServiceManager::notify(const std::string& message) const {

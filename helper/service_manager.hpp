@@ -10,8 +10,8 @@
 
 namespace vramswap {
 
-/// The service manager that started this process: it is told of our state and keeps descriptors for a successor. Without
-/// one, everything here does nothing.
+/// The service manager that started this process: it is told of our state and keeps descriptors for a successor.
+/// Without one, everything here does nothing.
 ///
 /// Talking to it can wait for it, and it may itself wait for a page that only we can bring back. So nothing here is
 /// called between the loss of a session and the START of the next.

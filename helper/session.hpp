@@ -14,8 +14,8 @@ namespace vramswap {
 
 /// One attached session with all that serves it: a lane, a loop and a thread for each queue.
 ///
-/// Owns the RingClient, borrows the engine. Destruction joins the threads, then lets go of lanes, staging and device, in
-/// this order; it must not happen while finish() says that transfers are still under way.
+/// Owns the RingClient, borrows the engine. Destruction joins the threads, then lets go of lanes, staging and device,
+/// in this order; it must not happen while finish() says that transfers are still under way.
 class Session {
 public:
     /// Makes lanes, loops and threads for an attached client. The threads wait.

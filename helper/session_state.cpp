@@ -27,7 +27,7 @@ struct Stored {
     std::uint32_t valid;
     std::uint64_t cookie;
     std::uint64_t capacity;
-    std::array<char, 16> engine;                    // terminated, as all texts here
+    std::array<char, 16> engine; // terminated, as all texts here
     std::array<char, VRAMSWAP_LABEL_SIZE> label;
     std::array<char, max_store_path + 1> store;
 };

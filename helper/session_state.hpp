@@ -16,8 +16,8 @@ struct Record {
     std::uint64_t cookie = 0;   ///< the kernel's name for them
     std::uint64_t capacity = 0; ///< bytes
     EngineChoice engine = EngineChoice::host;
-    std::string label;          ///< for people
-    std::string store;          ///< path behind the host engine, empty for a memfd
+    std::string label; ///< for people
+    std::string store; ///< path behind the host engine, empty for a memfd
 };
 
 /// A record in a memfd that the service manager keeps while no helper runs.

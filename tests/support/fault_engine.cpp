@@ -25,7 +25,8 @@ std::size_t FaultLane::submit(std::span<const Transfer> transfers) noexcept {
     for (const Transfer& transfer : accepted) {
         if (transfer.op == Op::read)
             std::memset(transfer.staging, std::to_integer<int>(rubbish), transfer.length);
-        const auto delay = static_cast<unsigned>(random_() % (faults_.longest_delay + std::uint64_t{1}));
+        const std::uint64_t range = std::max(faults_.longest_delay, faults_.shortest_delay) - faults_.shortest_delay;
+        const auto delay = faults_.shortest_delay + static_cast<unsigned>(random_() % (range + 1));
         pending_[count_++] = {.transfer = transfer, .delay = delay};
     }
     counters_.submitted.fetch_add(accepted.size(), std::memory_order_relaxed);
@@ -60,7 +61,8 @@ void FaultLane::end(std::size_t index, Completion& completion) noexcept {
     completion = {.token = transfer.token, .status = carry_out(transfer)};
     const auto begin = pending_.begin();
     std::copy(std::next(begin, static_cast<std::ptrdiff_t>(index + 1)),
-              std::next(begin, static_cast<std::ptrdiff_t>(count_)), std::next(begin, static_cast<std::ptrdiff_t>(index)));
+              std::next(begin, static_cast<std::ptrdiff_t>(count_)),
+              std::next(begin, static_cast<std::ptrdiff_t>(index)));
     --count_;
     counters_.ended.fetch_add(1, std::memory_order_relaxed);
 }
@@ -98,7 +100,9 @@ Result<void> FaultEngine::adopt(std::uint64_t /*capacity*/, std::vector<Inherite
     return fail(ENOSYS, "the test engine outlives no process");
 }
 
-Result<void> FaultEngine::bind(std::span<std::byte> /*staging*/) { return {}; }
+Result<void> FaultEngine::bind(std::span<std::byte> /*staging*/) {
+    return {};
+}
 
 Result<std::unique_ptr<Lane>> FaultEngine::lane(unsigned queue, unsigned depth) {
     Faults faults = faults_;

@@ -17,13 +17,14 @@ namespace vramswap::test {
 /// What goes wrong, and how often. "one in n" is by chance; 0 is never.
 struct Faults {
     std::uint64_t seed = 1;
-    unsigned longest_delay = 0;   ///< polls until a transfer may end, at most
-    bool reorder = false;         ///< ended transfers come in any order
-    unsigned accept_at_most = std::numeric_limits<unsigned>::max(); ///< of one submit
-    unsigned refuse_one_in = 0;   ///< submits that accept nothing
-    unsigned io_error_one_in = 0; ///< transfers; their bytes do not move
-    unsigned lost_one_in = 0;     ///< reads
-    std::uint64_t die_after = std::numeric_limits<std::uint64_t>::max(); ///< transfers ended: then failed() is true
+    unsigned shortest_delay = 0;                                          ///< polls until a transfer may end, at least
+    unsigned longest_delay = 0;                                           ///< and at most
+    bool reorder = false;                                                 ///< ended transfers come in any order
+    unsigned accept_at_most = std::numeric_limits<unsigned>::max();       ///< of one submit
+    unsigned refuse_one_in = 0;                                           ///< submits that accept nothing
+    unsigned io_error_one_in = 0;                                         ///< transfers; their bytes do not move
+    unsigned lost_one_in = 0;                                             ///< reads
+    std::uint64_t die_after = std::numeric_limits<std::uint64_t>::max();  ///< transfers ended: then failed() is true
     std::uint64_t hang_after = std::numeric_limits<std::uint64_t>::max(); ///< transfers ended: then no more end
 };
 

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+# `make help` lists the targets. C++ is built by CMake, the module by kbuild; this file only calls them.
+
+VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+KVER    ?= $(shell uname -r)
+KDIR    ?= /lib/modules/$(KVER)/build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   := build
+
+.DEFAULT_GOAL := all
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: all
+all: programs $(if $(wildcard $(KDIR)/Makefile),module) ## programs, and the module where this kernel's headers are
+
+.PHONY: programs
+programs: ## vramswapd, vramswapctl, test programs, in build/bin
+	@scripts/deps build
+	@cmake -S . -B $(BUILD) -G Ninja > $(BUILD)-cmake.log 2>&1 || { cat $(BUILD)-cmake.log; exit 1; }
+	@rm -f $(BUILD)-cmake.log
+	@cmake --build $(BUILD)
+
+.PHONY: module
+module: ## vramswap.ko for KDIR, in kmod/
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod modules
+
+.PHONY: demo
+demo: ## swap for real, here or in a virtual machine, and show it
+	@scripts/deps demo
+	@$(MAKE) --no-print-directory programs
+	@demo/main $(DEMO_ARGS)
+
+.PHONY: check
+check: ## build everything, run all tests
+	@tests/check
+
+.PHONY: lint
+lint: ## checkpatch, W=1, sparse, clang-format, clang-tidy, shellcheck
+	@tests/lint
+
+.PHONY: install
+install: programs ## programs into PREFIX, the module by DKMS if dkms is there, else for this kernel
+	install -D -m 755 $(BUILD)/bin/vramswapd $(DESTDIR)$(PREFIX)/sbin/vramswapd
+	install -D -m 755 $(BUILD)/bin/vramswapctl $(DESTDIR)$(PREFIX)/bin/vramswapctl
+	@packaging/module install $(VERSION) "$(DESTDIR)" $(KVER)
+
+.PHONY: uninstall
+uninstall: ## takes away what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/vramswapd $(DESTDIR)$(PREFIX)/bin/vramswapctl
+	@packaging/module uninstall $(VERSION) "$(DESTDIR)" $(KVER)
+
+.PHONY: clean
+clean: ## takes away what was built; downloads stay in .cache
+	rm -rf $(BUILD)
+	@if [ -f $(KDIR)/Makefile ]; then $(MAKE) -s -C $(KDIR) M=$(CURDIR)/kmod clean; fi

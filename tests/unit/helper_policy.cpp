@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include "catch.hpp"
+
+#include <cerrno>
+#include <limits>
+#include <vector>
+
+#include <helper/policy.hpp>
+
+#include "vramswap.h"
+
+using namespace vramswap;
+using namespace std::chrono_literals;
+using std::chrono::nanoseconds;
+
+TEST_CASE("capacity is whole blocks within the kernel's bounds") {
+    struct Row {
+        std::optional<std::uint64_t> size;
+        std::optional<std::uint64_t> expected;
+    };
+    const std::vector<Row> rows{
+        {std::nullopt, std::nullopt},
+        {0, std::nullopt},
+        {1, std::nullopt},
+        {VRAMSWAP_MIN_CAPACITY - 1, std::nullopt},
+        {VRAMSWAP_MIN_CAPACITY, VRAMSWAP_MIN_CAPACITY},
+        {VRAMSWAP_MIN_CAPACITY + 1, VRAMSWAP_MIN_CAPACITY},
+        {VRAMSWAP_MIN_CAPACITY + 4095, VRAMSWAP_MIN_CAPACITY},
+        {VRAMSWAP_MIN_CAPACITY + 4096, VRAMSWAP_MIN_CAPACITY + 4096},
+        {1ULL << 32, 1ULL << 32},
+        {VRAMSWAP_MAX_CAPACITY, VRAMSWAP_MAX_CAPACITY},
+        {VRAMSWAP_MAX_CAPACITY + 4095, VRAMSWAP_MAX_CAPACITY},
+        {VRAMSWAP_MAX_CAPACITY + 4096, std::nullopt},
+        {std::numeric_limits<std::uint64_t>::max(), std::nullopt},
+    };
+    for (const Row& row : rows) {
+        const auto capacity = policy::capacity(row.size);
+        REQUIRE(capacity.has_value() == row.expected.has_value());
+        if (row.expected)
+            REQUIRE(*capacity == *row.expected);
+        else
+            REQUIRE(capacity.error().message.find("--size") != std::string::npos);
+    }
+}
+
+TEST_CASE("with one CPU the helper never spins") {
+    policy::Spin spin(100us, 1);
+    REQUIRE(spin.budget() == 0ns);
+    for (int i = 0; i < 100; ++i) {
+        spin.slept(0ns);
+        spin.met_work();
+    }
+    REQUIRE(spin.budget() == 0ns);
+}
+
+TEST_CASE("a spin limit of zero means never") {
+    policy::Spin spin(0us, 8);
+    for (int i = 0; i < 100; ++i) {
+        spin.slept(0ns);
+        spin.met_work();
+    }
+    REQUIRE(spin.budget() == 0ns);
+}
+
+TEST_CASE("spinning stops after a few looks that found nothing") {
+    policy::Spin spin(100us, 2);
+    REQUIRE(spin.budget() == 100us);
+    nanoseconds last = spin.budget();
+    int looks = 0;
+    for (; spin.budget() != 0ns; ++looks) {
+        spin.slept(10ms);
+        REQUIRE(spin.budget() < last);
+        last = spin.budget();
+    }
+    REQUIRE(looks <= 6);
+    for (int i = 0; i < 10; ++i)
+        spin.slept(1s);
+    REQUIRE(spin.budget() == 0ns);
+}
+
+TEST_CASE("spinning comes back when work follows sleep closely") {
+    policy::Spin spin(100us, 2);
+    while (spin.budget() != 0ns)
+        spin.slept(1s);
+    spin.slept(60us); // of which about 50 are falling asleep and waking up
+    REQUIRE(spin.budget() > 0ns);
+    for (int i = 0; i < 5; ++i)
+        spin.met_work();
+    REQUIRE(spin.budget() == 100us);
+}
+
+TEST_CASE("work that keeps coming just too late for the longest look is not waited for") {
+    policy::Spin spin(100us, 2);
+    for (int i = 0; i < 20; ++i)
+        spin.slept(200us);
+    REQUIRE(spin.budget() == 0ns);
+}
+
+TEST_CASE("the spin budget never exceeds its limit") {
+    policy::Spin spin(100us, 2);
+    for (int i = 0; i < 100; ++i) {
+        spin.met_work();
+        REQUIRE(spin.budget() <= 100us);
+        spin.slept(0ns);
+        REQUIRE(spin.budget() <= 100us);
+    }
+}
+
+TEST_CASE("polling backs off from pauses to sleeps and asks the session now and then") {
+    for (const unsigned cpus : {1U, 2U, 64U}) {
+        bool asked = false;
+        unsigned slept = 0;
+        for (unsigned fruitless = 0; fruitless < 10000; ++fruitless) {
+            const auto delay = policy::poll_delay(fruitless, cpus);
+            REQUIRE((delay.pauses != 0) != (delay.sleep.count() != 0));
+            REQUIRE(delay.sleep <= 1ms);
+            REQUIRE(delay.pauses <= 32);
+            slept += delay.sleep.count() != 0 ? 1U : 0U;
+            asked = asked || delay.ask_session;
+            if (slept != 0)
+                REQUIRE(delay.sleep.count() != 0);
+            else
+                REQUIRE(!delay.ask_session);
+        }
+        REQUIRE(asked);
+        REQUIRE(slept >= 8000);
+    }
+    REQUIRE(policy::poll_delay(16, 1).sleep.count() != 0);
+    REQUIRE(policy::poll_delay(16, 2).pauses != 0);
+}
+
+TEST_CASE("resume, begin anew or refuse, by what the predecessor left") {
+    using policy::Start;
+    const policy::Inheritance memfd{.record_found = true, .record_valid = true, .store_fd_found = true};
+    const policy::Inheritance path{.record_found = true, .record_valid = true, .store = "/dev/dax0.0"};
+    const Config plain{.size = 1ULL << 30};
+    const Config no_size{};
+    const Config host{.engine = EngineChoice::host};
+    const Config dax{.store = "/dev/dax0.0"};
+    const Config other{.store = "/dev/dax1.0"};
+    struct Row {
+        const char* what;
+        Config wanted;
+        policy::Inheritance left;
+        Start expected;
+        bool remarkable;
+    };
+    policy::Inheritance invalid = memfd;
+    invalid.record_valid = false;
+    policy::Inheritance no_store = memfd;
+    no_store.store_fd_found = false;
+    policy::Inheritance only_store{.store_fd_found = true};
+    const std::vector<Row> rows{
+        {"nothing left", plain, {}, Start::fresh, false},
+        {"a store without a record", plain, only_store, Start::fresh, false},
+        {"a withdrawn record", plain, invalid, Start::fresh, true},
+        {"a record whose memory is gone", plain, no_store, Start::fresh, true},
+        {"all there", plain, memfd, Start::resume, false},
+        {"all there, no size given", no_size, memfd, Start::resume, false},
+        {"all there, engine named", host, memfd, Start::resume, false},
+        {"a path, the same again", dax, path, Start::resume, false},
+        {"a path, another now", other, path, Start::refuse, true},
+        {"a path, a memfd now", plain, path, Start::refuse, true},
+        {"a memfd, a path now", dax, memfd, Start::refuse, true},
+    };
+    for (const Row& row : rows) {
+        INFO(row.what);
+        const auto decision = policy::start(row.wanted, row.left);
+        REQUIRE(decision.start == row.expected);
+        REQUIRE(decision.why.empty() == !row.remarkable);
+    }
+}
+
+TEST_CASE("what follows the end of a session") {
+    using policy::After;
+    using policy::EndCause;
+    struct Row {
+        EndCause cause;
+        int code;
+        After expected;
+    };
+    const std::vector<Row> rows{
+        {EndCause::asked, 0, After::leave},
+        {EndCause::kernel, ESHUTDOWN, After::leave},
+        {EndCause::kernel, ENODEV, After::leave},
+        {EndCause::kernel, ETIMEDOUT, After::attach_again},
+        {EndCause::kernel, EBADMSG, After::leave_failed},
+        {EndCause::kernel, ESTALE, After::leave_failed},
+        {EndCause::kernel, ENOTCONN, After::leave_failed},
+        {EndCause::kernel, EINVAL, After::leave_failed},
+        {EndCause::kernel, EDEADLK, After::leave_failed},
+        {EndCause::engine, 0, After::leave_failed},
+        {EndCause::ring, 0, After::leave_failed},
+    };
+    for (const Row& row : rows)
+        REQUIRE(policy::after_session(row.cause, row.code) == row.expected);
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// The I/O path allocates nothing and makes no system call but ENTER. A program of its own, because it watches the whole
+// process's malloc.
+#include "catch.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+
+#include <helper/host_engine.hpp>
+
+#include "fault_engine.hpp"
+#include "loop_rig.hpp"
+
+namespace {
+
+std::atomic<bool> watching = false;
+std::atomic<std::uint64_t> seen = 0;
+
+void note() noexcept {
+    if (watching.load(std::memory_order_relaxed))
+        seen.fetch_add(1, std::memory_order_relaxed);
+}
+
+} // namespace
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+
+// The sanitizers have their own malloc, and hooks in it.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, std::size_t),
+                                                         void (*on_free)(const volatile void*));
+
+namespace {
+
+void watch_malloc() {
+    static const int installed = __sanitizer_install_malloc_and_free_hooks(
+        [](const volatile void*, std::size_t) { note(); }, [](const volatile void*) { note(); });
+    REQUIRE(installed != 0);
+}
+
+} // namespace
+
+#else
+
+// In front of libc's malloc, which has these names as well.
+extern "C" {
+void* __libc_malloc(std::size_t size);
+void* __libc_calloc(std::size_t count, std::size_t size);
+void* __libc_realloc(void* memory, std::size_t size);
+void* __libc_memalign(std::size_t alignment, std::size_t size);
+void __libc_free(void* memory);
+
+void* malloc(std::size_t size) {
+    note();
+    return __libc_malloc(size);
+}
+void* calloc(std::size_t count, std::size_t size) {
+    note();
+    return __libc_calloc(count, size);
+}
+void* realloc(void* memory, std::size_t size) {
+    note();
+    return __libc_realloc(memory, size);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t size) {
+    note();
+    return __libc_memalign(alignment, size);
+}
+int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
+    note();
+    *memory = __libc_memalign(alignment, size);
+    return *memory != nullptr ? 0 : ENOMEM;
+}
+void free(void* memory) {
+    note();
+    __libc_free(memory);
+}
+}
+
+namespace {
+
+void watch_malloc() {}
+
+} // namespace
+
+#endif
+
+using namespace vramswap;
+using namespace vramswap::test;
+
+namespace {
+
+constexpr std::uint64_t requests = 100000;
+
+/// Allocations and frees of the whole process during `requests` requests, after as many as it takes to get warm.
+std::uint64_t allocations(Engine& engine, std::chrono::microseconds spin) {
+    const Shape shape{.slots = 32, .slot_size = 16U << 10, .capacity = 512ULL * 4096};
+    LoopRig rig(shape, engine, spin);
+    rig.start();
+    Crowd crowd(rig.queue(), shape, 1, 12);
+    crowd.work(0, 1000);
+    seen = 0;
+    watching = true;
+    crowd.work(0, requests);
+    watching = false;
+    const std::uint64_t count = seen;
+    REQUIRE(crowd.tally().wrong == 0);
+    REQUIRE(crowd.tally().ended == requests + 1000);
+    REQUIRE(rig.stop().code == ESHUTDOWN);
+    return count;
+}
+
+} // namespace
+
+TEST_CASE("the watch sees allocations") {
+    watch_malloc();
+    seen = 0;
+    watching = true;
+    // Volatile, so that the pair is not optimised away.
+    void* volatile memory = std::malloc(16); // NOLINT(cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory)
+    std::free(memory);                       // NOLINT(cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory)
+    delete new std::atomic<int>(1);          // NOLINT(cppcoreguidelines-owning-memory)
+    watching = false;
+    REQUIRE(seen >= 2);
+}
+
+TEST_CASE("100000 requests through the host engine allocate nothing") {
+    watch_malloc();
+    HostEngine engine("", Log::to_standard_error());
+    REQUIRE(allocations(engine, std::chrono::microseconds(100)) == 0);
+}
+
+TEST_CASE("100000 requests through a helper that always sleeps allocate nothing") {
+    watch_malloc();
+    HostEngine engine("", Log::to_standard_error());
+    REQUIRE(allocations(engine, std::chrono::microseconds(0)) == 0);
+}
+
+TEST_CASE("100000 requests through an engine with faults allocate nothing") {
+    watch_malloc();
+    FaultEngine engine({.longest_delay = 8, .reorder = true, .accept_at_most = 4, .io_error_one_in = 100});
+    REQUIRE(allocations(engine, std::chrono::microseconds(100)) == 0);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+namespace {
+
+/// From now on this thread may do what waiting and ending take; any other system call ends the process.
+void forbid_system_calls() {
+    const auto allow = [](long number) {
+        return std::array{sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, static_cast<std::uint32_t>(number)},
+                          sock_filter{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+    };
+    std::vector<sock_filter> filter{{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)}};
+    // futex and sched_yield are the test kernel's ENTER; nanosleep is the wait for a slow engine; the rest ends a
+    // thread.
+    for (const long number : {SYS_futex, SYS_sched_yield, SYS_nanosleep, SYS_clock_nanosleep, SYS_madvise, SYS_munmap,
+                              SYS_rt_sigprocmask, SYS_rseq, SYS_exit, SYS_exit_group})
+        for (const sock_filter& line : allow(number))
+            filter.push_back(line);
+    filter.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS});
+    const sock_fprog program{.len = static_cast<unsigned short>(filter.size()), .filter = filter.data()};
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        throw std::runtime_error("no seccomp filter: " + errno_text(errno));
+}
+
+} // namespace
+
+TEST_CASE("the loop makes no system call but ENTER") {
+    HostEngine engine("", Log::to_standard_error());
+    const Shape shape{.slots = 32, .slot_size = 16U << 10, .capacity = 512ULL * 4096};
+    LoopRig rig(shape, engine);
+    std::atomic<int> ready = 0; // 1: the filter is in place, -1: there is none
+    LoopEnd end;
+    std::thread thread([&] {
+        try {
+            forbid_system_calls();
+        } catch (const std::exception&) {
+            ready = -1;
+            return;
+        }
+        ready = 1;
+        end = rig.loop.run(rig.asked);
+    });
+    while (ready == 0)
+        std::this_thread::yield();
+    if (ready == 1) {
+        Crowd crowd(rig.queue(), shape, 1, 12);
+        crowd.work(0, 20000);
+        rig.queue().end(-ESHUTDOWN);
+        thread.join();
+        REQUIRE(crowd.tally().wrong == 0);
+        REQUIRE(end.code == ESHUTDOWN);
+    } else {
+        thread.join();
+        FAIL("seccomp filters are not to be had here");
+    }
+}
+
+#endif

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include "ring_world.hpp"
+
+#include <cerrno>
+#include <thread>
+
+namespace vramswap::test {
+
+std::uint64_t Random::next() noexcept {
+    state_ += 0x9e3779b97f4a7c15ULL;
+    std::uint64_t z = state_;
+    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31U);
+}
+
+void dawdle(std::uint64_t steps) noexcept {
+    for (; steps != 0; --steps)
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+void Verdict::fail(std::string why) {
+    if (!failed_.exchange(true, std::memory_order_relaxed))
+        why_ = std::move(why);
+}
+
+void World::run(const std::vector<std::function<void()>>& submitters, const std::vector<std::function<void()>>& servers,
+                std::chrono::milliseconds patience) {
+    using Clock = std::chrono::steady_clock;
+    std::atomic<std::size_t> running = submitters.size();
+    std::vector<std::jthread> threads;
+
+    for (const auto& server : servers)
+        threads.emplace_back(server);
+    for (const auto& submitter : submitters)
+        threads.emplace_back([&running, &submitter] {
+            submitter();
+            running.fetch_sub(1, std::memory_order_relaxed);
+        });
+
+    std::uint64_t seen = 0;
+    Clock::time_point last = Clock::now();
+    while (running.load(std::memory_order_relaxed) != 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        const std::uint64_t now = progress.load(std::memory_order_relaxed);
+        if (now != seen) {
+            seen = now;
+            last = Clock::now();
+        } else if (Clock::now() - last > patience) {
+            verdict.fail("nothing moves any more: a wake-up or a completion was lost");
+            break;
+        }
+    }
+    stop.store(true, std::memory_order_relaxed);
+    queue().end(-ESHUTDOWN);
+}
+
+} // namespace vramswap::test

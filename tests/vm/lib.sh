@@ -1,0 +1,215 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# Sourced before every test script and by the shell of `vm shell`.
+
+# die MESSAGE...: fails the test.
+die() {
+	echo "die: $*" >&2
+	exit 1
+}
+
+# skip REASON...: ends the test without a verdict; a skip is not a pass.
+skip() {
+	echo "skip: $*"
+	exit 77
+}
+
+# assert_eq ACTUAL EXPECTED [WHAT]
+assert_eq() {
+	[ "$1" = "$2" ] || die "${3:-value}: got '$1', expected '$2'"
+}
+
+# wait_for COMMAND SECONDS: until the command, a string for eval, succeeds.
+wait_for() {
+	local end=$((SECONDS + $2))
+	until eval "$1"; do
+		[ "$SECONDS" -lt "$end" ] || die "waited $2 s in vain for: $1"
+		sleep 0.1
+	done
+}
+
+# load_module [PARAM=VALUE]...
+load_module() {
+	local depends
+	[ -e "$VRAMSWAP_KO" ] || die "no module at $VRAMSWAP_KO (vm build makes it)"
+	depends=$(modinfo -F depends "$VRAMSWAP_KO")
+	# shellcheck disable=SC2086
+	[ -z "$depends" ] || modprobe -a ${depends//,/ }
+	insmod "$VRAMSWAP_KO" "$@"
+}
+
+unload_module() { rmmod vramswap; }
+
+# ivshmem_path: the memory of the device that "# ivshmem: SIZE" adds, as a file to mmap.
+ivshmem_path() {
+	local device
+	for device in /sys/bus/pci/devices/*; do
+		[ "$(cat "$device/vendor" "$device/device" | tr '\n' ' ')" = '0x1af4 0x1110 ' ] || continue
+		echo 1 >"$device/enable"
+		echo "$device/resource2"
+		return
+	done
+	die "no ivshmem device: the test needs a line '# ivshmem: SIZE'"
+}
+
+# cg_run MEMORY_MAX COMMAND...: in a new cgroup with that memory.max.
+cg_run() {
+	local group status=0
+	group=$(mktemp -d /sys/fs/cgroup/test-XXXXXX)
+	echo "$1" >"$group/memory.max"
+	shift
+	(
+		echo "$BASHPID" >"$group/cgroup.procs"
+		exec "$@"
+	) || status=$?
+	rmdir "$group" 2>/dev/null || true
+	return "$status"
+}
+
+# --- functions that tests share: add yours below -------------------------------------
+
+SUPPORT=$(realpath "$VM_DIR/../support")
+
+# say WORDS...: what a test has done or measured.
+say() { printf '== %s\n' "$*"; }
+
+# at_least NUMBER COMMAND..., at_most NUMBER COMMAND...: what the command prints is such a number.
+at_least() { [ "$("${@:2}")" -ge "$1" ]; }
+at_most() { [ "$("${@:2}")" -le "$1" ]; }
+
+# refused WORDS COMMAND...: the command must fail and say WORDS (a pattern for grep -i).
+refused() {
+	local words=$1 output
+	shift
+	if output=$("$@" 2>&1); then
+		die "succeeded, but should have been refused: $*"
+	fi
+	grep -qiE -- "$words" <<<"$output" || die "'$*' was refused without the words '$words': $output"
+	say "refused: $* -> $(tail -n1 <<<"$output")"
+}
+
+# --- the device, as vramswapctl and the kernel see it ---
+
+# status_of FIELD [DEVICE]
+status_of() { vramswapctl status "${2:-0}" --json | jq -r ".$1"; }
+
+# stat_of FIELD [DEVICE]: e.g. operations.read.bytes, summed over all queues.
+stat_of() { vramswapctl stats "${2:-0}" --json | jq -r ".$1"; }
+
+# wait_state STATE [DEVICE [SECONDS]]
+wait_state() { wait_for "[ \"\$(status_of state ${2:-0})\" = $1 ]" "${3:-20}"; }
+
+vmstat_of() { awk -v name="$1" '$1 == name { print $2 }' /proc/vmstat; }
+
+# --- helpers, each under a service manager of its own ---
+
+# start_helper DEVICE SIZE [ARGUMENT...]: until the device is live. A helper that dies is started again.
+start_helper() {
+	local device=$1 size=$2 dir=/run/helper-$1
+	shift 2
+	mkdir -p "$dir"
+	trap 'show_helpers $?' EXIT
+	"$SUPPORT/service_manager.py" "$dir" --restart 0.1 -- vramswapd --device "$device" --size "$size" "$@" &
+	wait_helper "$device" ready
+	assert_eq "$(status_of state "$device")" live "state of vramswap$device"
+}
+
+# helper_says DEVICE KEY: a line of the service manager's state (service_manager.py tells which there are).
+helper_says() { sed -n "s/^$2=//p" "/run/helper-$1/state" 2>/dev/null; }
+
+# wait_helper DEVICE STATE [SECONDS]
+wait_helper() { wait_for "[ \"\$(helper_says $1 state)\" = $2 ]" "${3:-60}"; }
+
+# tell_helper DEVICE COMMAND...: a command for its service manager; returns when it was carried out.
+tell_helper() {
+	local device=$1 before
+	shift
+	before=$(helper_says "$device" commands)
+	echo "$*" >"/run/helper-$device/control"
+	wait_for "at_least $((before + 1)) helper_says $device commands" 20
+}
+
+# kill_helper DEVICE: SIGKILL, until it is gone.
+kill_helper() {
+	local pid
+	pid=$(helper_says "$1" pid)
+	tell_helper "$1" kill
+	wait_for "[ ! -d /proc/$pid ]" 20
+}
+
+# stop_helper DEVICE: in good order, and its service manager too.
+stop_helper() {
+	tell_helper "$1" stop
+	wait_helper "$1" down
+	assert_eq "$(helper_says "$1" exit)" 0 "exit status of vramswapd"
+	assert_eq "$(status_of state "$1")" empty "state of vramswap$1"
+	echo quit >"/run/helper-$1/control"
+}
+
+# show_helpers STATUS: when a test ends badly, what its helpers had to say.
+show_helpers() {
+	local log
+	[ "$1" -ne 0 ] && [ "$1" -ne 77 ] || return 0
+	for log in /run/helper-*/log; do
+		[ -e "$log" ] || continue
+		echo "--- $log"
+		tail -n 30 "$log"
+		cat "${log%log}state"
+	done
+}
+
+# --- swap ---
+
+swap_on() {
+	mkswap /dev/vramswap0 >/dev/null
+	swapon --discard --priority 100 /dev/vramswap0
+}
+
+# take_counters FILE: bytes and requests, as the swap code, the block layer and the ring count them, as lines NAME NUMBER.
+# Waits for I/O under way.
+take_counters() {
+	local stats disk
+	wait_for "at_most 0 stat_of inflight" 30
+	stats=$(vramswapctl stats 0 --json)
+	read -ra disk </sys/block/vramswap0/stat
+	{
+		echo "swap_out $(($(vmstat_of pswpout) * 4096))"
+		echo "swap_in $(($(vmstat_of pswpin) * 4096))"
+		echo "disk_reads ${disk[0]}"
+		echo "disk_in $((disk[2] * 512))"
+		echo "disk_writes ${disk[4]}"
+		echo "disk_out $((disk[6] * 512))"
+		jq -r '.operations | "ring_reads \(.read.requests)", "ring_in \(.read.bytes)",
+			"ring_writes \(.write.requests)", "ring_out \(.write.bytes)",
+			"errors \([.[].errors] | add)"' <<<"$stats"
+	} >"$1"
+}
+
+# moved BEFORE AFTER NAME: by how much a counter has grown.
+moved() { echo $(($(sed -n "s/^$3 //p" "$2") - $(sed -n "s/^$3 //p" "$1"))); }
+
+# counters_agree BEFORE AFTER MIB: between two takings all pages that were swapped crossed the ring, at least so many
+# MiB each way, and nothing else did.
+counters_agree() {
+	local way swapped disk ring disk_requests ring_requests
+	for way in out:writes in:reads; do
+		swapped=$(moved "$1" "$2" "swap_${way%:*}")
+		disk=$(moved "$1" "$2" "disk_${way%:*}")
+		ring=$(moved "$1" "$2" "ring_${way%:*}")
+		disk_requests=$(moved "$1" "$2" "disk_${way#*:}")
+		ring_requests=$(moved "$1" "$2" "ring_${way#*:}")
+		say "${way%:*}: $swapped bytes swapped, $disk bytes in $disk_requests block requests," \
+			"$ring bytes in $ring_requests ring requests"
+		assert_eq "$disk" "$ring" "bytes ${way%:*}, block layer against ring"
+		assert_eq "$disk_requests" "$ring_requests" "${way#*:}, block layer against ring"
+		assert_eq "$swapped" "$ring" "bytes ${way%:*}, vmstat against ring"
+		[ $((swapped >> 20)) -ge "$3" ] || die "less than $3 MiB were swapped ${way%:*}"
+	done
+	assert_eq "$(moved "$1" "$2" errors)" 0 "failed requests"
+}
+
+# nothing_wrong JSON: the last line of swap_torture tells of no wrong and no lost page.
+nothing_wrong() {
+	say "torture: $(tail -n1 "$1")"
+	assert_eq "$(tail -n1 "$1" | jq '.wrong + .lost')" 0 "wrong and lost pages"
+}

@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# One guest: its job file, its QEMU command, the wait for its end.
+#
+# A guest's folder is /results inside. The rig leaves the job there; the guest leaves
+# boot-seconds and status. Its first serial port (also the way in: C-a b and a letter
+# is a sysrq) goes to the folder's console file, its second, the heartbeat, to another.
+
+# Emulated CPUs that share a busy host stand still for seconds; that is no lockup.
+WATCHDOGS="watchdog_thresh=20 rcupdate.rcu_cpu_stall_timeout=60"
+GUEST_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# What the next guest is like; the commands below set it.
+guest_defaults() {
+	G_KERNEL='' G_DIR='' G_MEM=1G G_SMP=2 G_IVSHMEM='' G_ARGS='' QEMU=()
+}
+
+module_file() { echo "$BUILD/kmod-$1/vramswap.ko"; }
+
+# write_job KIND [NAME=VALUE]...: what guest/init reads.
+write_job() {
+	local pair watcher
+	watcher=$(need_watcher)
+	{
+		printf 'JOB_KIND=%q\n' "$1"
+		printf 'JOB_VERSION=%q\n' "$(kernel_version "$G_KERNEL")"
+		printf 'JOB_MODULES=%q\n' "$(kernel_modules "$G_KERNEL")"
+		printf 'JOB_WATCHER=%q\n' "$watcher"
+		printf 'JOB_CWD=%q\n' "$PWD"
+		printf 'export KERNEL=%q\n' "$G_KERNEL"
+		printf 'export VM_DIR=%q\n' "$VM_DIR"
+		printf 'export TEST_DIR=%q\n' "$TEST_DIR"
+		printf 'export VRAMSWAP_KO=%q\n' "${VRAMSWAP_KO:-$(module_file "$G_KERNEL")}"
+		printf 'export VRAMSWAP_BIN=%q\n' "$VRAMSWAP_BIN"
+		printf 'PATH=%q:%s\n' "$VRAMSWAP_BIN" "$GUEST_PATH"
+		for pair in "${@:2}"; do
+			printf '%s=%q\n' "${pair%%=*}" "${pair#*=}"
+		done
+	} >"$G_DIR/job"
+}
+
+accelerator() {
+	case ${VRAMSWAP_VM_ACCEL:-tcg} in
+	tcg) QEMU+=(-accel "tcg,thread=multi" -cpu "max,-erms") ;;
+	kvm) QEMU+=(-accel kvm -cpu host) ;;
+	*) die "VRAMSWAP_VM_ACCEL is tcg or kvm" ;;
+	esac
+}
+
+# build_qemu: fills QEMU; the caller adds where the first serial port goes.
+build_qemu() {
+	local kernel initramfs args="console=ttyS0 loglevel=5 printk.time=1 printk.devkmsg=on panic=-1 oops=panic"
+	args+=" mitigations=off nokaslr sysrq_always_enabled $WATCHDOGS vm_init=$VM_DIR/guest/init $G_ARGS"
+	kernel=$(need_vmlinux "$G_KERNEL")
+	initramfs=$(need_initramfs "$G_KERNEL")
+	QEMU=(setpriv --pdeathsig KILL qemu-system-x86_64)
+	accelerator
+	QEMU+=(-machine q35 -smp "$G_SMP" -m "$G_MEM" -nodefaults -no-user-config -no-reboot
+		-display none -vga none
+		-kernel "$kernel" -initrd "$initramfs" -append "$args"
+		-virtfs "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
+		-virtfs "local,path=$G_DIR,mount_tag=results,security_model=none"
+		-device virtio-serial-pci)
+	[ -z "$G_IVSHMEM" ] || QEMU+=(-object "memory-backend-memfd,id=ivshmem,share=on,size=$G_IVSHMEM"
+		-device "ivshmem-plain,memdev=ivshmem")
+}
+
+# add_heartbeat: after the first serial port, which must come first.
+add_heartbeat() { QEMU+=(-serial "file:$G_DIR/heartbeat"); }
+
+# add_port NAME FILE: a virtio-serial port of that name that writes to FILE.
+add_port() {
+	QEMU+=(-chardev "file,id=$1,path=$2" -device "virtserialport,chardev=$1,name=$1")
+}
+
+# start_guest: in the background, its console in G_DIR/console; sets G_PID and opens
+# G_INPUT, the way to type at the console.
+start_guest() {
+	mkfifo "$G_DIR/input"
+	exec {G_INPUT}<>"$G_DIR/input"
+	rm "$G_DIR/input"
+	"${QEMU[@]}" <&"$G_INPUT" >"$G_DIR/console.raw" 2>&1 &
+	G_PID=$!
+}
+
+# wait_guest SECONDS: 0 when the guest has ended by itself in that time.
+wait_guest() {
+	local end=$((SECONDS + $1))
+	while kill -0 "$G_PID" 2>/dev/null; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.2
+	done
+}
+
+# interrogate_guest: asks a hung guest what its tasks do; one that does not answer
+# gets a non-maskable interrupt, upon which the kernel panics and shows its stack.
+interrogate_guest() {
+	local key before
+	before=$(stat -c %s "$G_DIR/console.raw")
+	for key in 9 t m l w; do
+		printf '\001b%s' "$key" >&"$G_INPUT"
+		sleep 2
+	done
+	[ $(($(stat -c %s "$G_DIR/console.raw") - before)) -lt 200 ] || return 0
+	printf '\001cnmi\n' >&"$G_INPUT"
+	wait_guest 20 || true
+}
+
+stop_guest() {
+	[ -n "${G_PID:-}" ] || return 0
+	kill -KILL "$G_PID" 2>/dev/null || true
+	wait "$G_PID" 2>/dev/null || true
+	exec {G_INPUT}>&-
+	G_PID=''
+}
+
+# clean_console FILE: its text without carriage returns and terminal controls.
+clean_console() { tr -d '\r\000' <"$1" | sed 's/\x1b\[[0-9;?]*[a-zA-Z]//g; s/\x1bc//g'; }
+
+# What the kernel prints when something is wrong. Only lines with its time stamp count,
+# so a test may say these words.
+TROUBLE='BUG:|WARNING:|Oops|Kernel panic|general protection|KASAN|KCSAN|UBSAN'
+TROUBLE+='|possible circular locking|possible recursive locking|INFO: task .*blocked'
+TROUBLE+='|INFO: rcu|rcu: INFO|soft lockup|hard LOCKUP|Call Trace|unreferenced object'
+TROUBLE+='|kmemleak: [1-9]|sleeping function called'
+
+# kernel_trouble LOG [ALLOWED]: the lines that fail a run, if any.
+kernel_trouble() {
+	grep -aE "\[ *[0-9]+\.[0-9]{6}\].*($TROUBLE)" "$1" | grep -avE "${2:-^\$}"
+}
+
+# ended_orderly LOG: did the guest say its result and then power off?
+ended_orderly() {
+	[ -s "$G_DIR/status" ] && grep -aqE '\[ *[0-9]+\.[0-9]{6}\].*reboot: Power down' "$1"
+}

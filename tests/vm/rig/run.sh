@@ -1,0 +1,187 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# vm run: one guest for each test and kernel, judged by exit status and console.
+#
+# shellcheck disable=SC2034 # the G_ variables are for guest.sh
+
+TEST_DIR=$(realpath "${VRAMSWAP_VM_TESTS:-$VM_DIR/t}")
+VRAMSWAP_BIN=${VRAMSWAP_BIN:-$BUILD/bin}
+RESULTS=$(realpath -m "${VRAMSWAP_VM_RESULTS:-$BUILD/vm}")
+TAIL_LINES=30
+
+# header FILE KEY [DEFAULT]: the value in a test's "# KEY: value" line.
+header() {
+	local value
+	value=$(sed -nE "1,/^[^#]/s/^# $2: *(.*[^ ]) *\$/\1/p" "$1" | head -n1)
+	echo "${value:-${3:-}}"
+}
+
+test_file() {
+	local name=${1##*/}
+	echo "$TEST_DIR/${name%.sh}.sh"
+}
+
+all_tests() {
+	local file
+	for file in "$TEST_DIR"/*.sh; do
+		basename "$file" .sh
+	done
+}
+
+# --- one test ---
+
+prepare_test() {
+	local file=$1
+	G_MEM=$(header "$file" memory 1G)
+	G_SMP=$(header "$file" smp 2)
+	G_IVSHMEM=$(header "$file" ivshmem)
+	G_ARGS=$(header "$file" kernel-args)
+	write_job test JOB_SCRIPT="$file"
+	build_qemu
+	QEMU+=(-serial "mon:stdio")
+	add_heartbeat
+}
+
+# judge_test LOG ENDED LIMIT ALLOWED: prints "VERDICT reason".
+judge_test() {
+	local log=$1 status trouble
+	status=$(cat "$G_DIR/status" 2>/dev/null) || true
+	trouble=$(kernel_trouble "$log" "$4" | head -n1) || true
+	if [ "$2" = hung ]; then
+		echo "FAIL hung: killed after $3 s, last heartbeat: $(tail -n1 "$G_DIR/heartbeat" | tr -d '\r')"
+	elif [ -n "$trouble" ]; then
+		echo "FAIL kernel: $trouble"
+	elif ! ended_orderly "$log"; then
+		echo "FAIL the guest did not power off in an orderly way"
+	elif [ "$status" = 77 ]; then
+		echo "skip $(sed -nE 's/^skip: //p' "$log" | tail -n1)"
+	elif [ "$status" != 0 ]; then
+		echo "FAIL exit status $status"
+	else
+		echo ok
+	fi
+}
+
+show_failure() {
+	local log=$1
+	printf '    | %s\n' "--- last lines of $log"
+	tail -n "$TAIL_LINES" "$log" | sed 's/^/    | /'
+}
+
+# report KERNEL NAME SECONDS LOG VERDICT REASON: in one write, whole lines stay whole.
+report() {
+	local text
+	text=$(printf '%-4s  %-6s  %-28s  %5s' "$5" "$1" "$2" "$3")
+	[ -z "$6" ] || text+="  $6"
+	[ "$5" != FAIL ] || text+=$'\n'$(show_failure "$4")
+	printf '%s\n' "$text"
+}
+
+# run_test KERNEL NAME: boots, waits, judges; leaves the verdict beside the log.
+run_test() {
+	local kernel=$1 name=$2 file limit log start ended=alone verdict reason
+	file=$(test_file "$name")
+	limit=$(($(header "$file" timeout 180) * ${VRAMSWAP_VM_PATIENCE:-1}))
+	log=$RESULTS/$kernel/$name.log
+	guest_defaults
+	G_KERNEL=$kernel G_DIR=$RESULTS/$kernel/$name
+	rm -rf "$G_DIR" "$log"
+	mkdir -p "$G_DIR"
+	prepare_test "$file"
+	start=$EPOCHREALTIME
+	start_guest
+	wait_guest "$limit" || {
+		ended=hung
+		interrogate_guest
+	}
+	stop_guest
+	clean_console "$G_DIR/console.raw" >"$log"
+	rm "$G_DIR/console.raw"
+	read -r verdict reason < <(judge_test "$log" "$ended" "$limit" "$(header "$file" allow-console)")
+	echo "$verdict" >"$G_DIR/verdict"
+	report "$kernel" "$name" "$(seconds_since "$start")" "$log" "$verdict" "$reason"
+}
+
+seconds_since() {
+	local us=$((${EPOCHREALTIME/./} - ${1/./}))
+	printf '%d.%d\n' $((us / 1000000)) $((us / 100000 % 10))
+}
+
+# A process of its own for each test: whatever ends it takes the guest along.
+run_test_job() {
+	trap stop_guest EXIT
+	trap 'exit 143' TERM
+	with_lock "run-$1-$2" run_test "$1" "$2"
+}
+
+# --- many tests ---
+
+runs_on() {
+	local kernels
+	kernels=" $(header "$(test_file "$2")" kernels "$1") "
+	[[ $kernels == *" $1 "* ]]
+}
+
+# run_all JOBS "KERNEL NAME"...
+run_all() {
+	local jobs=$1 pair running=0
+	shift
+	trap 'kill $(jobs -p) 2>/dev/null' EXIT
+	trap 'exit 130' INT TERM
+	for pair in "$@"; do
+		if [ "$running" -ge "$jobs" ]; then
+			wait -n || true
+			running=$((running - 1))
+		fi
+		# shellcheck disable=SC2086
+		run_test_job $pair &
+		running=$((running + 1))
+	done
+	wait
+	trap - EXIT INT TERM
+}
+
+# A test whose process left no verdict counts as failed.
+sum_up() {
+	local pair verdict passed=0 failed=0 skipped=0 text
+	for pair in "$@"; do
+		verdict=$(cat "$RESULTS/${pair% *}/${pair#* }/verdict" 2>/dev/null) || true
+		case $verdict in
+		ok) passed=$((passed + 1)) ;;
+		skip) skipped=$((skipped + 1)) ;;
+		*) failed=$((failed + 1)) ;;
+		esac
+	done
+	text="$passed passed, $failed failed"
+	[ "$skipped" -eq 0 ] || text+=", $skipped skipped"
+	echo "$text"
+	[ "$failed" -eq 0 ]
+}
+
+cmd_run() {
+	local kernels=() jobs=1 option OPTIND=1 kernel name pairs=()
+	while getopts k:j: option; do
+		case $option in
+		k) kernels+=("$OPTARG") ;;
+		j) jobs=$OPTARG ;;
+		*) usage ;;
+		esac
+	done
+	shift $((OPTIND - 1))
+	require "${NEEDS_RUN[@]}"
+	[ "${#kernels[@]}" -gt 0 ] || mapfile -t kernels < <(default_kernels)
+	[ "$#" -gt 0 ] || mapfile -t tests < <(all_tests)
+	for kernel in "${kernels[@]}"; do
+		need_kernel "$kernel"
+		need_module "$kernel"
+		for name in "${@:-${tests[@]}}"; do
+			name=$(basename "$name" .sh)
+			[ -e "$(test_file "$name")" ] || die "no test '$name' in $TEST_DIR"
+			runs_on "$kernel" "$name" || continue
+			rm -f "$RESULTS/$kernel/$name/verdict"
+			pairs+=("$kernel $name")
+		done
+	done
+	run_all "$jobs" "${pairs[@]}"
+	sum_up "${pairs[@]}"
+}

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# expect: FAIL exit status 1
+exit 1

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# expect: FAIL hung: killed after 60 s, last heartbeat: up
+# expect-log: sysrq: Show Blocked State
+# expect-log: task:sleep
+# timeout: 60
+sleep 1000

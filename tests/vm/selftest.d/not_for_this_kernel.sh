@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# expect: nothing
+# kernels: none
+exit 1

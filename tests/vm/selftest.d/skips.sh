@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# expect: skip it has a reason
+skip "it has a reason"

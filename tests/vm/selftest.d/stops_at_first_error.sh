@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# expect: FAIL exit status 1
+false
+echo "not reached"
+exit 0
