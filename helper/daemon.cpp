@@ -42,6 +42,9 @@ Result<Fd> block_stop_signals() {
     return fd;
 }
 
+/// Is it worth another try? A predecessor's end takes a moment, and memory is short at times.
+bool passing(const Error& error) { return error.code == EBUSY || error.code == ENOMEM || error.code == EAGAIN; }
+
 std::unique_ptr<Engine> make_engine(EngineChoice choice, const std::string& store, const Log& log) {
     switch (choice) {
     case EngineChoice::automatic: // the host engine is the only one there is
@@ -144,12 +147,13 @@ Result<std::unique_ptr<RingClient>> Daemon::attach_once(std::uint64_t cookie) {
     return client;
 }
 
-/// Tries until the device is free or the user's patience is over: a predecessor's end takes the kernel a moment.
+/// Tries until the device is free or the user's patience is over: a predecessor's end takes the kernel a moment, and
+/// memory that is short now may not be so then.
 Result<std::unique_ptr<RingClient>> Daemon::attach(std::uint64_t cookie) {
     const auto until = Clock::now() + config_.wait_device;
     for (;;) {
         auto client = attach_once(cookie);
-        if (client || client.error().code != EBUSY || Clock::now() >= until)
+        if (client || !passing(client.error()) || Clock::now() >= until)
             return client;
         if (stop_requested(attach_interval))
             return fail(ECANCELED, "stopped while waiting for /dev/vramswapc{}", config_.device);
@@ -343,10 +347,18 @@ Result<std::optional<Verdict>> Daemon::session_ended() {
 }
 
 /// The kernel let go of a helper that was silent, but the contents are here: a new session, with fresh memory of its
-/// own. Until START nothing may be waited for that could wait for the device.
+/// own. Tried for as long as the kernel holds the contents, since they may die with this process. Until START nothing
+/// may be waited for that could wait for the device.
 Result<void> Daemon::attach_again() {
     session_.reset();
-    auto client = attach(record_.cookie);
+    auto again = attach_again_once();
+    while (!again && passing(again.error()) && !stop_requested(attach_interval))
+        again = attach_again_once();
+    return again;
+}
+
+Result<void> Daemon::attach_again_once() {
+    auto client = attach_once(record_.cookie);
     if (!client)
         return pass_on(client);
     auto session = Session::prepare(std::move(*client), *engine_, config_);

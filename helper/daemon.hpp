@@ -53,6 +53,7 @@ private:
     [[nodiscard]] Result<bool> try_stop();
     [[nodiscard]] Result<std::optional<Verdict>> session_ended();
     [[nodiscard]] Result<void> attach_again();
+    [[nodiscard]] Result<void> attach_again_once();
     void give_up_contents();
     [[nodiscard]] bool stop_requested(std::chrono::milliseconds wait) const;
     [[nodiscard]] std::string serving_text() const;

@@ -16,7 +16,7 @@
 static int vs_chardev_open(struct inode *inode, struct file *file)
 {
 	struct vs_device *device = container_of(file->private_data, struct vs_device, misc);
-	struct vs_session *session = kzalloc(sizeof(*session), GFP_NOIO);
+	struct vs_session *session = kzalloc(sizeof(*session), VS_GFP);
 	int ret;
 
 	if (!session)
@@ -37,11 +37,13 @@ static int vs_chardev_open(struct inode *inode, struct file *file)
 static int vs_chardev_release(struct inode *inode, struct file *file)
 {
 	struct vs_session *session = file->private_data;
+	struct vs_device *device = session->device;
 
-	vs_device_close(session->device, session);
+	vs_device_close(device, session);
 	vs_shm_destroy(session);
 	put_pid(session->pid);
 	kfree(session);
+	vs_device_put(device);
 	return 0;
 }
 
@@ -58,8 +60,8 @@ static bool vs_chardev_thread_prepared(void)
 }
 
 /*
- * Nor may its memory be what is swapped out: all that it has and all that it will have must be
- * locked.
+ * Nor may its memory be what is swapped out. Looked for are the marks of mlockall(MCL_FUTURE) and
+ * of memory locked already; that MCL_CURRENT caught all of it is the helper's own affair.
  */
 static bool vs_chardev_memory_prepared(void)
 {
@@ -156,8 +158,11 @@ static long vs_chardev_ioctl(struct file *file, unsigned int cmd, unsigned long 
 static int vs_chardev_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct vs_session *session = file->private_data;
+	unsigned int noio;
 	int ret;
 
+	/* Page tables: under the lock that the end of a hold needs, nothing waits for I/O. */
+	noio = memalloc_noio_save();
 	mutex_lock(&session->device->lock);
 	if (session->end)
 		ret = session->end;
@@ -166,10 +171,11 @@ static int vs_chardev_mmap(struct file *file, struct vm_area_struct *vma)
 	else
 		ret = vs_shm_mmap(session, vma);
 	mutex_unlock(&session->device->lock);
+	memalloc_noio_restore(noio);
 	return ret;
 }
 
-const struct file_operations vs_chardev_fops = {
+static const struct file_operations vs_chardev_fops = {
 	.owner = THIS_MODULE,
 	.open = vs_chardev_open,
 	.release = vs_chardev_release,
@@ -177,3 +183,14 @@ const struct file_operations vs_chardev_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = vs_chardev_mmap,
 };
+
+/* Makes /dev/vramswapcN. */
+int vs_chardev_register(struct vs_device *device)
+{
+	snprintf(device->misc_name, sizeof(device->misc_name), VS_NAME "c%u", device->index);
+	device->misc.minor = MISC_DYNAMIC_MINOR;
+	device->misc.name = device->misc_name;
+	device->misc.fops = &vs_chardev_fops;
+	device->misc.mode = 0600;
+	return misc_register(&device->misc);
+}

@@ -11,14 +11,6 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/mm.h>
-#include <linux/workqueue.h>
-
-/* 7.2 wants every workqueue to say where it runs; before, not saying so meant "per CPU". */
-#ifdef VS_HAVE_WQ_PERCPU
-#define VS_WQ_PERCPU WQ_PERCPU
-#else
-#define VS_WQ_PERCPU 0
-#endif
 
 /* Gone in 6.14, where merging is what every queue does. */
 #ifdef VS_HAVE_SHOULD_MERGE

@@ -69,7 +69,8 @@ static void vs_device_join(struct vs_device *device, struct vs_session *session)
 	blk_mq_quiesce_queue(device->disk->queue);
 	vs_queues_bind(device, session);
 	vs_queues_replay(device);
-	WRITE_ONCE(device->gate, VS_GATE_SEND);
+	smp_store_release(&device->gate, VS_GATE_SEND); /* after the channels */
+	smp_wmb(); /* before the queue is seen unquiesced; both pair with vs_queue_gate */
 	blk_mq_unquiesce_queue(device->disk->queue);
 }
 
@@ -174,6 +175,21 @@ static void vs_device_silence_work(struct work_struct *work)
 	mutex_unlock(&device->lock);
 }
 
+static void vs_device_free(struct kref *refs)
+{
+	struct vs_device *device = container_of(refs, struct vs_device, refs);
+
+	vs_queues_destroy(device);
+	mutex_destroy(&device->lock);
+	kfree(device);
+}
+
+/* The last reference to a deleted device is that of the last file of an ended session. */
+void vs_device_put(struct vs_device *device)
+{
+	kref_put(&device->refs, vs_device_free);
+}
+
 /* The helper broke the ring. */
 void vs_device_break(struct vs_device *device, struct vs_session *session)
 {
@@ -196,7 +212,10 @@ void vs_device_close(struct vs_device *device, struct vs_session *session)
 	mutex_unlock(&device->lock);
 }
 
-/* A new session, for a new file. -EBUSY: there is one. -ENODEV: the device is being deleted. */
+/*
+ * A new session, for a new file, which gets a reference to the device. -EBUSY: there is one.
+ * -ENODEV: the device is being deleted.
+ */
 int vs_device_open(struct vs_device *device, struct vs_session *session)
 {
 	int ret = 0;
@@ -208,6 +227,8 @@ int vs_device_open(struct vs_device *device, struct vs_session *session)
 		ret = -EBUSY;
 	else
 		device->session = session;
+	if (!ret)
+		kref_get(&device->refs);
 	mutex_unlock(&device->lock);
 	return ret;
 }
@@ -253,28 +274,6 @@ static int vs_device_new_contents(struct vs_device *device, const struct vramswa
 	return 0;
 }
 
-static void vs_device_describe(struct vs_device *device, struct vs_session *session,
-			       struct vramswap_attach *args)
-{
-	struct vramswap_region *regions[VS_AREAS] = {
-		&args->sq, &args->cq, &args->staging, &args->map,
-	};
-	int i;
-
-	for (i = 0; i < VS_AREAS; i++) {
-		regions[i]->offset = session->areas[i].offset;
-		regions[i]->size = session->areas[i].size;
-	}
-	args->cookie = device->cookie;
-	args->device = device->index;
-	args->queues = device->queue_count;
-	args->slots = device->slots;
-	args->slot_size = device->slot_size;
-	args->ring_entries = vs_shm_ring_entries(device);
-	args->sq_stride = session->sq_stride;
-	args->cq_stride = session->cq_stride;
-}
-
 /*
  * Makes a session's memory and, without a cookie, new contents. args: valid; its answers are filled
  * in. Errors: uapi.
@@ -299,7 +298,7 @@ int vs_device_attach(struct vs_device *device, struct vs_session *session,
 	}
 	session->areas[VS_AREA_MAP] = device->map;
 	session->attached = true;
-	vs_device_describe(device, session, args);
+	vs_shm_describe(session, args);
 	mutex_unlock(&device->lock);
 	return 0;
 
@@ -409,16 +408,6 @@ static void vs_device_tell(struct vs_device *device, enum vramswap_event event)
 	mutex_unlock(&device->lock);
 }
 
-static int vs_device_register_chardev(struct vs_device *device)
-{
-	snprintf(device->misc_name, sizeof(device->misc_name), VS_NAME "c%u", device->index);
-	device->misc.minor = MISC_DYNAMIC_MINOR;
-	device->misc.name = device->misc_name;
-	device->misc.fops = &vs_chardev_fops;
-	device->misc.mode = 0600;
-	return misc_register(&device->misc);
-}
-
 /*
  * Makes an empty device with its disk and character device. shape: checked, no defaults left to
  * fill in.
@@ -436,6 +425,7 @@ struct vs_device *vs_device_create(unsigned int index, const struct vs_shape *sh
 	device->slot_size = shape->slot_size;
 	device->hold_timeout_ms = shape->hold_timeout_ms;
 	device->io_timeout_ms = shape->io_timeout_ms;
+	kref_init(&device->refs);
 	mutex_init(&device->lock);
 	INIT_DELAYED_WORK(&device->hold_work, vs_device_hold_work);
 	INIT_WORK(&device->silence_work, vs_device_silence_work);
@@ -446,7 +436,7 @@ struct vs_device *vs_device_create(unsigned int index, const struct vs_shape *sh
 	ret = vs_disk_create(device);
 	if (ret)
 		goto destroy_queues;
-	ret = vs_device_register_chardev(device);
+	ret = vs_chardev_register(device);
 	if (ret)
 		goto destroy_disk;
 	vs_device_tell(device, VRAMSWAP_EVENT_ADDED);
@@ -496,9 +486,7 @@ void vs_device_destroy(struct vs_device *device)
 	mutex_unlock(&device->lock);
 	vs_device_tell(device, VRAMSWAP_EVENT_DELETED);
 	cancel_delayed_work_sync(&device->hold_work);
-	cancel_work_sync(&device->silence_work);
 	vs_disk_destroy(device);
-	vs_queues_destroy(device);
-	mutex_destroy(&device->lock);
-	kfree(device);
+	cancel_work_sync(&device->silence_work);
+	vs_device_put(device);
 }

@@ -112,9 +112,9 @@ static void vs_enter_end(struct vs_queue *queue, struct vs_channel *channel, str
 
 	local_bh_disable();
 	for (i = 0; i < count; i++) {
-		bool failed = done[i].status != BLK_STS_OK;
-
-		if (!blk_mq_add_to_batch(done[i].rq, &batch, failed, blk_mq_end_request_batch))
+		/* Successes only: kernels differ in what the batch takes for an error. */
+		if (done[i].status != BLK_STS_OK ||
+		    !blk_mq_add_to_batch(done[i].rq, &batch, false, blk_mq_end_request_batch))
 			blk_mq_end_request(done[i].rq, done[i].status);
 	}
 	if (batch.complete)
@@ -171,8 +171,8 @@ static int vs_enter_wait(struct vs_session *session, struct vs_channel *channel,
 static void vs_enter_count(struct vs_queue *queue, bool waited)
 {
 	spin_lock(&queue->reap_lock);
-	queue->enters++;
-	queue->waits += waited;
+	vs_stats_add(&queue->enters, 1);
+	vs_stats_add(&queue->waits, waited);
 	spin_unlock(&queue->reap_lock);
 }
 

@@ -5,7 +5,9 @@
  *
  * No pre_doit, user headers or split ops: they differ between the kernels that we build for.
  */
+#include <linux/capability.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <net/genetlink.h>
 
@@ -58,7 +60,7 @@ static int vs_genl_put_device(struct sk_buff *skb, const struct vs_device *devic
 	    nla_put_u32(skb, VRAMSWAP_A_IO_TIMEOUT_MS, device->io_timeout_ms) ||
 	    vs_genl_put_u64(skb, VRAMSWAP_A_COOKIE, device->cookie) ||
 	    nla_put_string(skb, VRAMSWAP_A_LABEL, device->label) ||
-	    nla_put_u32(skb, VRAMSWAP_A_HELPER_PID, pid_vnr(pid)) ||
+	    nla_put_u32(skb, VRAMSWAP_A_HELPER_PID, pid_nr(pid)) ||
 	    nla_put_u32(skb, VRAMSWAP_A_OPENERS, disk_openers(device->disk)) ||
 	    nla_put_u32(skb, VRAMSWAP_A_REASON, device->reason))
 		return -EMSGSIZE;
@@ -132,7 +134,7 @@ static struct vs_device *vs_genl_device(struct genl_info *info, int *ret)
 /* Answers with one device. */
 static int vs_genl_reply_device(struct genl_info *info, u8 cmd, struct vs_device *device)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, VS_GFP);
 	void *header;
 	int ret;
 
@@ -148,6 +150,15 @@ static int vs_genl_reply_device(struct genl_info *info, u8 cmd, struct vs_device
 	}
 	genlmsg_end(skb, header);
 	return genlmsg_reply(skb, info);
+}
+
+/* GENL_ADMIN_PERM would ask for CAP_NET_ADMIN, which has no business with swap. */
+static int vs_genl_check_admin(struct sk_buff *skb, struct genl_info *info)
+{
+	if (netlink_capable(skb, CAP_SYS_ADMIN))
+		return 0;
+	GENL_SET_ERR_MSG(info, "only CAP_SYS_ADMIN may change devices");
+	return -EPERM;
 }
 
 static int vs_genl_get(struct sk_buff *skb, struct genl_info *info)
@@ -213,8 +224,10 @@ static int vs_genl_add(struct sk_buff *skb, struct genl_info *info)
 	struct vs_shape shape = *vs_default_shape();
 	const char *why = NULL;
 	int index = -1;
-	int ret;
+	int ret = vs_genl_check_admin(skb, info);
 
+	if (ret)
+		return ret;
 	if (info->attrs[VRAMSWAP_A_INDEX])
 		index = nla_get_u32(info->attrs[VRAMSWAP_A_INDEX]);
 	vs_genl_take_u32(info, VRAMSWAP_A_QUEUES, &shape.queues);
@@ -234,8 +247,10 @@ static int vs_genl_add(struct sk_buff *skb, struct genl_info *info)
 static int vs_genl_del(struct sk_buff *skb, struct genl_info *info)
 {
 	struct vs_device *device;
-	int ret;
+	int ret = vs_genl_check_admin(skb, info);
 
+	if (ret)
+		return ret;
 	mutex_lock(&vs_devices_lock);
 	device = vs_genl_device(info, &ret);
 	if (device) {
@@ -267,8 +282,10 @@ static int vs_genl_set(struct sk_buff *skb, struct genl_info *info)
 	const u32 *hold, *io;
 	u32 hold_ms, io_ms;
 	struct vs_device *device;
-	int ret = 0;
+	int ret = vs_genl_check_admin(skb, info);
 
+	if (ret)
+		return ret;
 	hold = vs_genl_timeout(info, VRAMSWAP_A_HOLD_TIMEOUT_MS, 0, &hold_ms, &ret);
 	io = vs_genl_timeout(info, VRAMSWAP_A_IO_TIMEOUT_MS, VS_MIN_IO_TIMEOUT_MS, &io_ms, &ret);
 	if (ret)
@@ -289,7 +306,7 @@ static int vs_genl_set(struct sk_buff *skb, struct genl_info *info)
 
 static int vs_genl_reply_queue(struct genl_info *info, struct vs_queue *queue)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, VS_GFP);
 	void *header;
 
 	if (!skb)
@@ -304,6 +321,11 @@ static int vs_genl_reply_queue(struct genl_info *info, struct vs_queue *queue)
 	return genlmsg_reply(skb, info);
 }
 
+static struct vs_queue *vs_genl_queue(struct vs_device *device, u32 queue)
+{
+	return &device->queues[array_index_nospec(queue, device->queue_count)];
+}
+
 static int vs_genl_stats(struct sk_buff *skb, struct genl_info *info)
 {
 	struct vs_device *device;
@@ -316,7 +338,7 @@ static int vs_genl_stats(struct sk_buff *skb, struct genl_info *info)
 	if (device && queue >= device->queue_count)
 		ret = -ENOENT;
 	else if (device)
-		ret = vs_genl_reply_queue(info, &device->queues[queue]);
+		ret = vs_genl_reply_queue(info, vs_genl_queue(device, queue));
 	mutex_unlock(&vs_devices_lock);
 	return ret;
 }
@@ -327,21 +349,18 @@ static const struct genl_ops vs_genl_ops[] = {
 		.doit = vs_genl_add,
 		.policy = vs_genl_add_policy,
 		.maxattr = ARRAY_SIZE(vs_genl_add_policy) - 1,
-		.flags = GENL_ADMIN_PERM,
 	},
 	{
 		.cmd = VRAMSWAP_CMD_DEL,
 		.doit = vs_genl_del,
 		.policy = vs_genl_index_policy,
 		.maxattr = ARRAY_SIZE(vs_genl_index_policy) - 1,
-		.flags = GENL_ADMIN_PERM,
 	},
 	{
 		.cmd = VRAMSWAP_CMD_SET,
 		.doit = vs_genl_set,
 		.policy = vs_genl_set_policy,
 		.maxattr = ARRAY_SIZE(vs_genl_set_policy) - 1,
-		.flags = GENL_ADMIN_PERM,
 	},
 	{
 		.cmd = VRAMSWAP_CMD_STATS,
@@ -379,7 +398,7 @@ static struct genl_family vs_genl_family __ro_after_init = {
  */
 void vs_genl_event(struct vs_device *device, enum vramswap_event event)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_NOIO);
+	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_NOWAIT | __GFP_NOWARN);
 	void *header;
 
 	if (!skb)
@@ -391,7 +410,7 @@ void vs_genl_event(struct vs_device *device, enum vramswap_event event)
 		return;
 	}
 	genlmsg_end(skb, header);
-	genlmsg_multicast(&vs_genl_family, skb, 0, 0, GFP_NOIO);
+	genlmsg_multicast(&vs_genl_family, skb, 0, 0, GFP_NOWAIT | __GFP_NOWARN);
 }
 
 int vs_genl_register(void)

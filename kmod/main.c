@@ -4,7 +4,6 @@
 #include <linux/module.h>
 
 #include "vramswap.h"
-#include "compat.h"
 
 static unsigned int devices = 1;
 module_param(devices, uint, 0444);
@@ -36,27 +35,48 @@ const struct vs_shape *vs_default_shape(void)
 	return &shape;
 }
 
-static int vs_main_add_devices(void)
+/* Looks at the parameters before anything is made: what users can open must not be taken back. */
+static int __init vs_main_check(void)
+{
+	const char *why;
+
+	if (!shape.queues)
+		shape.queues = min(num_online_cpus(), VS_DEFAULT_QUEUES);
+	why = vs_registry_check(&shape);
+	if (devices > VS_MAX_DEVICES)
+		why = "devices must be 0 to 16";
+	if (!why)
+		return 0;
+	pr_err(VS_NAME ": bad parameter: %s\n", why);
+	return -EINVAL;
+}
+
+/* Fails only if there is none to show for it. */
+static int __init vs_main_add_devices(void)
 {
 	const char *why = NULL;
 	unsigned int i;
 	int ret = 0;
 
 	mutex_lock(&vs_devices_lock);
-	for (i = 0; i < devices && ret >= 0; i++)
+	for (i = 0; i < devices; i++) {
 		ret = vs_registry_add(i, &shape, &why);
+		if (ret < 0)
+			break;
+	}
 	mutex_unlock(&vs_devices_lock);
-	if (ret < 0)
-		pr_err(VS_NAME ": no device %u: %s\n", i - 1, why ?: "out of memory or names");
-	return min(ret, 0);
+	if (ret >= 0)
+		return 0;
+	pr_err(VS_NAME ": no device %u: %s\n", i, why ?: "out of memory or names");
+	return i ? 0 : ret;
 }
 
 static int __init vs_main_init(void)
 {
-	int ret;
+	int ret = vs_main_check();
 
-	if (!shape.queues)
-		shape.queues = min(num_online_cpus(), VS_DEFAULT_QUEUES);
+	if (ret)
+		return ret;
 	/* MEM_RECLAIM: ending a hold is what reclaim may wait for. */
 	vs_workqueue = alloc_workqueue(VS_NAME, WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!vs_workqueue)

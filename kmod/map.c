@@ -53,5 +53,7 @@ u64 vs_map_used(const struct vs_area *map)
 {
 	if (!map->memory)
 		return 0;
-	return (u64)bitmap_weight(map->memory, map->size * BITS_PER_BYTE) * VRAMSWAP_BLOCK_SIZE;
+	/* Bits may change meanwhile. */
+	return (u64)data_race(bitmap_weight(map->memory, map->size * BITS_PER_BYTE)) *
+	       VRAMSWAP_BLOCK_SIZE;
 }

@@ -105,7 +105,7 @@ static void vs_queue_doorbell(struct vs_queue *queue)
 	if (!channel || !vs_doorbell_take(&channel->ring))
 		return;
 	spin_lock(&queue->submit_lock);
-	queue->doorbells++;
+	vs_stats_add(&queue->doorbells, 1);
 	spin_unlock(&queue->submit_lock);
 	trace_vramswap_doorbell(queue);
 	wake_up(&channel->wait);
@@ -127,6 +127,21 @@ static void vs_queue_discard(struct vs_queue *queue, struct request *rq)
 	blk_mq_end_request(rq, BLK_STS_OK);
 }
 
+/*
+ * What to do with a request. SEND is read with acquire, so that the channel is there to be seen;
+ * any other answer may be older than the queue's unquiescing, and is asked for again after a barrier.
+ * Pairs with vs_device_join.
+ */
+static enum vs_gate vs_queue_gate(struct vs_device *device)
+{
+	enum vs_gate gate = smp_load_acquire(&device->gate); /* then the channel */
+
+	if (likely(gate == VS_GATE_SEND))
+		return gate;
+	smp_rmb(); /* after the block layer's look at the quiesced flag */
+	return smp_load_acquire(&device->gate); /* then the channel */
+}
+
 /* (1) A request arrives, on the CPU that submitted it. Its tag is its slot. */
 static blk_status_t vs_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_queue_data *bd)
 {
@@ -134,7 +149,7 @@ static blk_status_t vs_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_
 	struct request *rq = bd->rq;
 	unsigned int index = rq->tag;
 	struct vs_slot *slot = &queue->slots[index];
-	enum vs_gate gate = READ_ONCE(queue->device->gate);
+	enum vs_gate gate = vs_queue_gate(queue->device);
 	bool last = bd->last;
 
 	if (unlikely(gate == VS_GATE_FAIL))
@@ -165,10 +180,13 @@ static void vs_queue_commit(struct blk_mq_hw_ctx *hctx)
 /* Has the helper left this slot unanswered for longer than it may? */
 static bool vs_slot_silent(struct vs_queue *queue, struct vs_slot *slot)
 {
-	u64 limit_ns = (u64)READ_ONCE(queue->device->io_timeout_ms) * NSEC_PER_MSEC;
+	s64 limit_ns = (s64)READ_ONCE(queue->device->io_timeout_ms) * NSEC_PER_MSEC;
+	/* Before sent_ns, which was written before the owner word (K); the clock last. */
+	u32 owner = smp_load_acquire(&slot->owner);
+	s64 sent_ns = READ_ONCE(slot->sent_ns);
 
-	return READ_ONCE(slot->rq) && READ_ONCE(slot->owner) & VS_SLOT_HELPER &&
-	       ktime_get_ns() - READ_ONCE(slot->sent_ns) >= limit_ns;
+	return READ_ONCE(slot->rq) && (owner & VS_SLOT_HELPER) &&
+	       (s64)ktime_get_ns() - sent_ns >= limit_ns;
 }
 
 /*
@@ -281,7 +299,7 @@ void vs_queues_replay(struct vs_device *device)
 		for (s = 0; s < device->slots; s++) {
 			if (!queue->slots[s].rq)
 				continue;
-			queue->replayed++;
+			vs_stats_add(&queue->replayed, 1);
 			vs_queue_send(queue, s);
 		}
 		vs_queue_doorbell(queue);
@@ -305,7 +323,9 @@ void vs_queues_fail(struct vs_device *device)
 			spin_lock(&queue->reap_lock);
 			rq = vs_slot_take(queue, s, BLK_STS_IOERR);
 			spin_unlock(&queue->reap_lock);
+			local_bh_disable(); /* as in vs_enter_end */
 			blk_mq_end_request(rq, BLK_STS_IOERR);
+			local_bh_enable();
 		}
 	}
 }

@@ -5,6 +5,7 @@
  */
 #include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/notifier.h>
 #include <linux/suspend.h>
 
@@ -16,7 +17,7 @@ static struct vs_device *vs_devices[VS_MAX_DEVICES];
 static bool vs_registry_closed; /* the module is going: no new devices */
 
 /* What is wrong with a shape, as a sentence; NULL if nothing. */
-static const char *vs_registry_check(const struct vs_shape *shape)
+const char *vs_registry_check(const struct vs_shape *shape)
 {
 	u64 staging = (u64)shape->queues * shape->slots * shape->slot_size;
 
@@ -111,7 +112,9 @@ void vs_registry_clear(void)
 struct vs_device *vs_registry_find(unsigned int index)
 {
 	lockdep_assert_held(&vs_devices_lock);
-	return index < VS_MAX_DEVICES ? vs_devices[index] : NULL;
+	if (index >= VS_MAX_DEVICES)
+		return NULL;
+	return vs_devices[array_index_nospec(index, VS_MAX_DEVICES)];
 }
 
 /*
@@ -128,7 +131,8 @@ static int vs_registry_sleep(struct notifier_block *block, unsigned long event, 
 	mutex_lock(&vs_devices_lock);
 	for (i = 0; i < VS_MAX_DEVICES; i++) {
 		if (vs_devices[i] && vs_device_must_not_sleep(vs_devices[i])) {
-			pr_warn(VS_NAME "%u: sleep refused: it holds data; swapoff it first\n", i);
+			pr_warn(VS_NAME "%u: sleep refused: it holds data; swapoff it and stop its helper\n",
+				i);
 			ret = notifier_from_errno(-EBUSY);
 		}
 	}

@@ -22,12 +22,6 @@ static u64 vs_area_offset(enum vs_area_id id)
 	return (u64)id << 40;
 }
 
-/*
- * Zeroed pages, or failure without a word. No I/O, and no trying for ever: requests that are held
- * may be what memory waits for, and whoever attaches can try again.
- */
-#define VS_AREA_GFP (GFP_NOIO | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
-
 /* Makes an area of at least size bytes. -ENOMEM, with nothing left behind. */
 int vs_area_create(struct vs_area *area, enum vs_area_id id, u64 size)
 {
@@ -37,9 +31,9 @@ int vs_area_create(struct vs_area *area, enum vs_area_id id, u64 size)
 	area->offset = vs_area_offset(id);
 	area->size = (u64)count << PAGE_SHIFT;
 	area->read_only = id == VS_AREA_SQ || id == VS_AREA_MAP;
-	area->pages = kvcalloc(count, sizeof(*area->pages), VS_AREA_GFP);
+	area->pages = kvcalloc(count, sizeof(*area->pages), VS_GFP | __GFP_ZERO);
 	for (i = 0; area->pages && i < count; i++) {
-		area->pages[i] = alloc_page(VS_AREA_GFP);
+		area->pages[i] = alloc_page(VS_GFP | __GFP_ZERO);
 		if (!area->pages[i])
 			break;
 	}
@@ -80,7 +74,7 @@ static int vs_shm_create_channels(struct vs_session *session)
 	char *staging = session->areas[VS_AREA_STAGING].memory;
 	unsigned int i;
 
-	session->channels = kcalloc(device->queue_count, sizeof(*session->channels), GFP_NOIO);
+	session->channels = kcalloc(device->queue_count, sizeof(*session->channels), VS_GFP);
 	if (!session->channels)
 		return -ENOMEM;
 	for (i = 0; i < device->queue_count; i++) {
@@ -132,6 +126,29 @@ void vs_shm_destroy(struct vs_session *session)
 	vs_area_destroy(&session->areas[VS_AREA_STAGING]);
 	vs_area_destroy(&session->areas[VS_AREA_CQ]);
 	vs_area_destroy(&session->areas[VS_AREA_SQ]);
+}
+
+/* ATTACH's answer. device->lock held, and the map is the session's by now. */
+void vs_shm_describe(const struct vs_session *session, struct vramswap_attach *args)
+{
+	const struct vs_device *device = session->device;
+	struct vramswap_region *regions[VS_AREAS] = {
+		&args->sq, &args->cq, &args->staging, &args->map,
+	};
+	int i;
+
+	for (i = 0; i < VS_AREAS; i++) {
+		regions[i]->offset = session->areas[i].offset;
+		regions[i]->size = session->areas[i].size;
+	}
+	args->cookie = device->cookie;
+	args->device = device->index;
+	args->queues = device->queue_count;
+	args->slots = device->slots;
+	args->slot_size = device->slot_size;
+	args->ring_entries = vs_shm_ring_entries(device);
+	args->sq_stride = session->sq_stride;
+	args->cq_stride = session->cq_stride;
 }
 
 static struct vs_area *vs_shm_find(struct vs_session *session, u64 offset, u64 size)

@@ -11,7 +11,8 @@ static unsigned int vs_stats_bucket(u64 latency_ns)
 	return min(bucket, VRAMSWAP_LATENCY_BUCKETS - 1U);
 }
 
-static void vs_stats_add(u64 *counter, u64 n)
+/* For a counter that one lock, or a quiesced queue, guards, and that is read without. */
+void vs_stats_add(u64 *counter, u64 n)
 {
 	WRITE_ONCE(*counter, *counter + n);
 }

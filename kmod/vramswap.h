@@ -13,6 +13,7 @@
 
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
+#include <linux/kref.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>
@@ -35,11 +36,17 @@
 #define VS_MIN_IO_TIMEOUT_MS 1000U
 #define VS_MAX_TIMEOUT_MS (24U * 60U * 60U * 1000U)
 
+/*
+ * For memory that is asked for while requests may be held: fails rather than wait for I/O, which
+ * may be what is held, and rather than try for ever, as GFP_NOIO alone does.
+ */
+#define VS_GFP (GFP_NOIO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+
 struct vs_device;
 
 /* A part of the shared memory. */
 struct vs_area {
-	struct page **pages; /* zeroed when made; references of mappings and pins outlive the area */
+	struct page **pages; /* zeroed when made; mappings and pins may outlive the area */
 	void *memory;        /* all of them in a row, for the kernel */
 	u64 size;            /* bytes, whole pages */
 	u64 offset;          /* what mmap is asked for */
@@ -129,6 +136,7 @@ struct vs_queue {
 enum vs_gate { VS_GATE_FAIL, VS_GATE_SEND, VS_GATE_HOLD };
 
 struct vs_device {
+	struct kref refs; /* one for the registry, one for each open file of the chardev */
 	unsigned int index;
 	unsigned int queue_count;
 	unsigned int slots;     /* of each queue: the tag set's depth */
@@ -179,6 +187,7 @@ const struct vs_shape *vs_default_shape(void);
 
 /* registry.c */
 extern struct mutex vs_devices_lock;
+const char *vs_registry_check(const struct vs_shape *shape);
 int vs_registry_add(int index, const struct vs_shape *shape, const char **why);
 int vs_registry_del(unsigned int index);
 void vs_registry_clear(void);
@@ -195,6 +204,7 @@ int vs_device_attach(struct vs_device *device, struct vs_session *session,
 		     struct vramswap_attach *args);
 int vs_device_start(struct vs_device *device, struct vs_session *session, bool prepared);
 int vs_device_stop(struct vs_device *device, struct vs_session *session);
+void vs_device_put(struct vs_device *device);
 void vs_device_break(struct vs_device *device, struct vs_session *session);
 void vs_device_close(struct vs_device *device, struct vs_session *session);
 void vs_device_set_timeouts(struct vs_device *device, const u32 *hold_ms, const u32 *io_ms);
@@ -225,6 +235,7 @@ int vs_enter(struct vs_session *session, const struct vramswap_enter *args);
 /* shm.c */
 int vs_shm_create(struct vs_session *session);
 void vs_shm_destroy(struct vs_session *session);
+void vs_shm_describe(const struct vs_session *session, struct vramswap_attach *args);
 int vs_shm_mmap(struct vs_session *session, struct vm_area_struct *vma);
 int vs_area_create(struct vs_area *area, enum vs_area_id id, u64 size);
 void vs_area_destroy(struct vs_area *area);
@@ -236,9 +247,10 @@ void vs_map_clear(struct vs_area *map, u64 offset, u64 length);
 u64 vs_map_used(const struct vs_area *map);
 
 /* chardev.c */
-extern const struct file_operations vs_chardev_fops;
+int vs_chardev_register(struct vs_device *device);
 
 /* stats.c */
+void vs_stats_add(u64 *counter, u64 n);
 void vs_stats_count(struct vs_op_stats *stats, blk_status_t status, unsigned int bytes,
 		    u64 latency_ns);
 

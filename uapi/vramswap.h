@@ -164,8 +164,7 @@ struct vramswap_attach {
 
 /*
  * VRAMSWAP_IOC_ENTER: ends the requests whose CQEs are published on one queue; then, with WAIT,
- * sleeps until that queue's SQ tail differs from sq_head. Returns the number of CQEs taken,
- * VRAMSWAP_MAX_SLOTS at most.
+ * sleeps until that queue's SQ tail differs from sq_head. Returns the number of CQEs taken.
  *
  * Errors:
  *   ENOTCONN   the session was not started

@@ -18,7 +18,7 @@ enum vramswap_cmd {
 	VRAMSWAP_CMD_UNSPEC,
 	VRAMSWAP_CMD_ADD,   /* INDEX, QUEUES, SLOTS, SLOT_SIZE, all optional; answers as GET does */
 	VRAMSWAP_CMD_DEL,   /* INDEX; EBUSY: helper attached, contents held, or disk open */
-	VRAMSWAP_CMD_GET,   /* INDEX, or a dump of all: INDEX to USED below */
+	VRAMSWAP_CMD_GET,   /* INDEX, or a dump of all: INDEX to OPENERS below, and REASON */
 	VRAMSWAP_CMD_SET,   /* INDEX and at least one of HOLD_TIMEOUT_MS, IO_TIMEOUT_MS */
 	VRAMSWAP_CMD_STATS, /* INDEX, QUEUE: one QUEUE_STATS; ENOENT past the last queue */
 	VRAMSWAP_CMD_EVENT, /* multicast only: EVENT, REASON, and all that GET answers with */
@@ -61,7 +61,7 @@ enum vramswap_attr {
 	VRAMSWAP_A_IO_TIMEOUT_MS,   /* u32: how long a live helper may leave a request unanswered */
 	VRAMSWAP_A_COOKIE,          /* u64: name of the contents, 0 if none */
 	VRAMSWAP_A_LABEL,           /* string: what stores the bytes, in the helper's words */
-	VRAMSWAP_A_HELPER_PID,      /* u32: in the caller's pid namespace, 0 if none */
+	VRAMSWAP_A_HELPER_PID,      /* u32: in the initial pid namespace, 0 if none */
 	VRAMSWAP_A_OPENERS,         /* u32: how often the block device is open */
 	VRAMSWAP_A_QUEUE,           /* u32: a queue's number */
 	VRAMSWAP_A_QUEUE_STATS,     /* nest of enum vramswap_queue_attr */

@@ -6,11 +6,11 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <ctime>
 #include <mutex>
 #include <system_error>
 
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -60,9 +60,22 @@ std::uint64_t lay_out(vramswap_attach& attach, const Shape& shape) {
 
 } // namespace
 
+void Backoff::wait() noexcept {
+    if (looks_ == 0) {
+        constexpr timespec nap{.tv_sec = 0, .tv_nsec = 20'000};
+        ::nanosleep(&nap, nullptr);
+        return;
+    }
+    --looks_;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
 void SpinLock::lock() noexcept {
+    Backoff backoff;
     while (locked_.exchange(true, std::memory_order_acquire))
-        ::sched_yield();
+        backoff.wait();
 }
 
 KernelQueue::KernelQueue(const Shape& shape, std::byte* sq, std::byte* cq, std::byte* staging,

@@ -35,7 +35,20 @@ struct Shape {
     std::uint32_t first_generation = 0;     ///< of every slot, below 2^31
 };
 
-/// A spin lock as the kernel's: acquire to take, release to drop, no more. Gives up the CPU while it waits.
+/// How a thread waits for another one without being told: a number of looks, then naps. (sched_yield would put it
+/// behind all else that a busy machine does.)
+class Backoff {
+public:
+    explicit Backoff(unsigned looks = 1000) noexcept : looks_(looks) {}
+
+    /// To be called after each look that was in vain.
+    void wait() noexcept;
+
+private:
+    unsigned looks_;
+};
+
+/// A spin lock as the kernel's: acquire to take, release to drop, no more.
 class SpinLock {
 public:
     void lock() noexcept;

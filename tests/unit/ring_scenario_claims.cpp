@@ -10,8 +10,6 @@
 #include <initializer_list>
 #include <thread>
 
-#include <sched.h>
-
 namespace vramswap::test {
 
 namespace {
@@ -270,20 +268,17 @@ std::string early_forgery(std::uint64_t rounds, std::chrono::milliseconds longes
         for (std::uint64_t round = 1; !budget.spent(round); ++round) {
             request = round;
             vs_slot_publish(&owner);
-            while (claimed.load(std::memory_order_acquire) != round && verdict.ok())
-                ::sched_yield();
+            for (Backoff backoff; claimed.load(std::memory_order_acquire) != round && verdict.ok(); backoff.wait())
+                ;
         }
         over.store(true, std::memory_order_relaxed);
     });
     // The forger guesses every generation right and never waits for an SQE.
     std::jthread forger([&] {
         for (std::uint64_t round = 1; verdict.ok(); ++round) {
-            for (unsigned tries = 1; !vs_slot_claim(&owner, static_cast<u32>(round)); ++tries) {
+            for (Backoff backoff; !vs_slot_claim(&owner, static_cast<u32>(round)); backoff.wait())
                 if (over.load(std::memory_order_relaxed))
                     return;
-                if (tries % 64 == 0)
-                    ::sched_yield();
-            }
             if (request != round)
                 verdict.fail("a claim did not see what was written before the slot was published");
             claimed.store(round, std::memory_order_release);

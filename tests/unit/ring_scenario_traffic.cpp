@@ -10,8 +10,6 @@
 #include <span>
 #include <utility>
 
-#include <sched.h>
-
 namespace vramswap::test {
 
 namespace {
@@ -211,6 +209,7 @@ void Submitter::run() {
     std::uint64_t out = 0;
 
     bool spent = false;
+    Backoff backoff;
     while (world_->goes_on() && (!spent || out != 0)) {
         bool sent = false;
         for (Flight& flight : flights_) {
@@ -226,10 +225,12 @@ void Submitter::run() {
             if (sent && random_.one_in(4))
                 world_->queue().doorbell();
         }
-        if (sent)
+        if (sent) {
             world_->queue().doorbell();
-        else
-            ::sched_yield();
+            backoff = Backoff();
+        } else {
+            backoff.wait();
+        }
     }
 }
 
@@ -340,10 +341,15 @@ void Server::run() {
 }
 
 void reap_alongside(World& world) {
+    Backoff backoff;
     while (world.goes_on()) {
-        if (world.queue().reap() < 0)
+        const int taken = world.queue().reap();
+        if (taken < 0)
             world.verdict.fail("a reaper besides the helper found the ring broken");
-        ::sched_yield();
+        if (taken > 0)
+            backoff = Backoff();
+        else
+            backoff.wait();
     }
 }
 

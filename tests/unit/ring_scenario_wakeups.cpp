@@ -42,22 +42,20 @@ private:
 
     // The tag comes free only after end has returned, hence the loop.
     void send() {
-        while (world_->goes_on()) {
+        for (Backoff backoff; world_->goes_on(); backoff.wait()) {
             if (const auto tag = world_->queue().take_tag()) {
                 world_->owners.kernel_gives(*tag);
                 world_->queue().send(*tag, request_);
                 world_->queue().doorbell();
                 return;
             }
-            ::sched_yield();
         }
     }
 
     // Spins for a while first, so that the next request comes while the helper is on its way to sleep.
     void await_end() {
-        for (unsigned looks = 0; !ended_.load(std::memory_order_acquire) && world_->goes_on(); ++looks)
-            if (looks > 2000)
-                ::sched_yield();
+        for (Backoff backoff; !ended_.load(std::memory_order_acquire) && world_->goes_on(); backoff.wait())
+            ;
     }
 
     World* world_;
@@ -138,7 +136,7 @@ public:
             if (!world_->goes_on())
                 return false;
             if (looks > patience)
-                ::sched_yield();
+                std::this_thread::sleep_for(std::chrono::microseconds(20));
         }
         return true;
     }

@@ -38,6 +38,8 @@ cmd_shell() {
 	"${QEMU[@]}"
 }
 
+EMULATOR_FAULT_ADVICE="the emulator failed, not the guest (README.md, 'When one fails'): try again"
+
 # exec_ports: the command's two outputs, through pipes, each with a reader.
 exec_ports() {
 	local name
@@ -60,6 +62,7 @@ release_readers() {
 exec_result() {
 	local log=$G_DIR/console
 	clean_console "$G_DIR/console.raw" >"$log"
+	! emulator_fault "$log" || say "$EMULATOR_FAULT_ADVICE"
 	if kernel_trouble "$log" >&2 || ! ended_orderly "$log"; then
 		cp "$log" "$RESULTS/exec-failed.log"
 		say "the guest went wrong, the end of its console ($RESULTS/exec-failed.log):"

@@ -8,6 +8,7 @@ TEST_DIR=$(realpath "${VRAMSWAP_VM_TESTS:-$VM_DIR/t}")
 VRAMSWAP_BIN=${VRAMSWAP_BIN:-$BUILD/bin}
 RESULTS=$(realpath -m "${VRAMSWAP_VM_RESULTS:-$BUILD/vm}")
 TAIL_LINES=30
+EMULATOR_RETRIES=3
 
 # header FILE KEY [DEFAULT]: the value in a test's "# KEY: value" line.
 header() {
@@ -77,27 +78,40 @@ report() {
 	printf '%s\n' "$text"
 }
 
-# run_test KERNEL NAME: boots, waits, judges; leaves the verdict beside the log.
+# boot_test LOG FILE LIMIT: boots and waits; sets G_ENDED to alone or hung.
+boot_test() {
+	rm -rf "$G_DIR" "$1"
+	mkdir -p "$G_DIR"
+	prepare_test "$2"
+	G_ENDED=alone
+	start_guest
+	wait_guest "$3" || {
+		G_ENDED=hung
+		interrogate_guest
+	}
+	stop_guest
+	clean_console "$G_DIR/console.raw" >"$1"
+	rm "$G_DIR/console.raw"
+}
+
+# run_test KERNEL NAME: boots, judges, reports; leaves the verdict in the guest's folder.
+# What the emulator itself broke says nothing about the test, and is run again.
 run_test() {
-	local kernel=$1 name=$2 file limit log start ended=alone verdict reason
+	local kernel=$1 name=$2 file limit log start verdict reason again=$EMULATOR_RETRIES
 	file=$(test_file "$name")
 	limit=$(($(header "$file" timeout 180) * ${VRAMSWAP_VM_PATIENCE:-1}))
 	log=$RESULTS/$kernel/$name.log
 	guest_defaults
 	G_KERNEL=$kernel G_DIR=$RESULTS/$kernel/$name
-	rm -rf "$G_DIR" "$log"
-	mkdir -p "$G_DIR"
-	prepare_test "$file"
 	start=$EPOCHREALTIME
-	start_guest
-	wait_guest "$limit" || {
-		ended=hung
-		interrogate_guest
-	}
-	stop_guest
-	clean_console "$G_DIR/console.raw" >"$log"
-	rm "$G_DIR/console.raw"
-	read -r verdict reason < <(judge_test "$log" "$ended" "$limit" "$(header "$file" allow-console)")
+	boot_test "$log" "$file" "$limit"
+	while [ "$again" -gt 0 ] && emulator_fault "$log"; do
+		again=$((again - 1))
+		cp "$log" "$RESULTS/$kernel/$name.emulator-fault.log"
+		boot_test "$log" "$file" "$limit"
+	done
+	read -r verdict reason < <(judge_test "$log" "$G_ENDED" "$limit" "$(header "$file" allow-console)")
+	[ "$again" -eq "$EMULATOR_RETRIES" ] || reason+=" (run again after an emulator fault)"
 	echo "$verdict" >"$G_DIR/verdict"
 	report "$kernel" "$name" "$(seconds_since "$start")" "$log" "$verdict" "$reason"
 }

@@ -4,13 +4,11 @@
 # timeout: 400
 # shellcheck shell=bash
 
-# kill_in_the_middle TIMES PID FIELD BYTES: kills the helper each time that so many bytes more have been moved.
+# kill_in_the_middle TIMES FIELD BYTES: kills the helper each time that so many bytes more have been moved.
 kill_in_the_middle() {
-	local i goal starts
+	local i starts
 	for i in $(seq "$1"); do
-		goal=$(($(stat_of "$3") + $4))
-		wait_for "at_least $goal stat_of $3" 60
-		[ -d "/proc/$2" ] || die "the workload ended before the helper was killed $1 times"
+		wait_for "at_least $(($(stat_of "$2") + $3)) stat_of $2" 60
 		starts=$(helper_says 0 starts)
 		kill_helper 0
 		wait_for "at_least $((starts + 1)) helper_says 0 starts" 30
@@ -19,15 +17,24 @@ kill_in_the_middle() {
 	done
 }
 
+# Writes and verifies until there is a file "enough".
+write_and_verify() {
+	while [ ! -e enough ]; do
+		fio --eta=never --name=held --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=32 \
+			--rw=randwrite --bsrange=4k-128k --size=64M --verify=crc32c --verify_fatal=1 --do_verify=1 \
+			--output=fio.log
+	done
+}
+
 load_module
 start_helper 0 512M
 cookie=$(status_of cookie)
 
 say "killed in the middle of direct I/O"
-fio --eta=never --name=held --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=32 --rw=randwrite --bsrange=4k-128k \
-	--size=192M --verify=crc32c --verify_fatal=1 --do_verify=1 --loops=2 --output=fio.log &
+write_and_verify &
 fio=$!
-kill_in_the_middle 4 $fio operations.write.bytes $((24 << 20))
+kill_in_the_middle 4 operations.write.bytes $((16 << 20))
+touch enough
 wait $fio || {
 	cat fio.log
 	die "fio: an I/O failed or a byte is wrong"
@@ -39,7 +46,7 @@ cg_run 192M sh -c 'echo $$ >torture.pid; exec swap_torture --size 320M --procs 2
 	>torture.json 2>torture.log &
 torture=$!
 wait_for "[ -s torture.pid ]" 20
-kill_in_the_middle 8 "$(cat torture.pid)" operations.read.bytes $((16 << 20))
+kill_in_the_middle 8 operations.read.bytes $((8 << 20))
 kill -TERM "$(cat torture.pid)"
 wait $torture || {
 	tail torture.log
