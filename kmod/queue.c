@@ -128,9 +128,9 @@ static void vs_queue_discard(struct vs_queue *queue, struct request *rq)
 }
 
 /*
- * What to do with a request. SEND is read with acquire, so that the channel is there to be seen;
- * any other answer may be older than the queue's unquiescing, and is asked for again after a barrier.
- * Pairs with vs_device_join.
+ * What to do with a request. SEND is read with acquire, so that the channel is there to be seen.
+ * Any other answer may be older than the queue's unquiescing, and is asked for again after a
+ * barrier. Pairs with vs_device_join.
  */
 static enum vs_gate vs_queue_gate(struct vs_device *device)
 {

@@ -31,7 +31,10 @@ say "fio ended with errno $error"
 assert_eq "$error" 5 "fio's error (EIO)"
 assert_eq "$(status_of openers)" 0 "openers"
 assert_eq "$(cat /sys/block/vramswap0/size)" 0 "capacity of a failed device"
-refused 'error|invalid|space' dd if=/dev/vramswap0 of=/dev/null bs=4k count=1 iflag=direct
+# Past the end of an empty device: a read finds nothing, a write no space, a swapon no header.
+assert_eq "$(dd if=/dev/vramswap0 bs=4k count=1 iflag=direct status=none | wc -c)" 0 "bytes read of lost contents"
+refused 'space' dd if=/dev/zero of=/dev/vramswap0 bs=4k count=1 oflag=direct
+refused 'invalid|error|read' swapon /dev/vramswap0
 [ "$(stat_of operations.write.errors)" -gt 0 ] || die "no failed write was counted"
 
 say "a new helper starts with new contents"
