@@ -52,7 +52,7 @@ Result<Samples> look(Control& control, std::optional<std::uint32_t> device) {
 struct Page {
     bool json;
     bool headings;
-    bool with_name;
+    bool with_name = false; // while there is more than one device
     std::size_t lines = 0;
 
     std::string line(const Sample& now, const Sample& before) {
@@ -68,6 +68,10 @@ struct Page {
 };
 
 Result<void> report(Page& page, const Samples& now, const Samples& before) {
+    if (page.with_name != (now.size() > 1)) {
+        page.with_name = !page.with_name;
+        page.lines = 0; // the headings change
+    }
     std::string text;
     for (const auto& [index, sample] : now)
         if (const auto earlier = before.find(index); earlier != before.end())
@@ -86,7 +90,7 @@ Result<void> run_rates(const StatsCommand& command) {
         return pass_on(before);
     if (before->empty())
         note_no_device();
-    Page page{.json = command.json, .headings = command.style.headings, .with_name = !command.device};
+    Page page{.json = command.json, .headings = command.style.headings};
     auto next = Clock::now();
     for (std::uint32_t round = 0; command.count == 0 || round < command.count; ++round) {
         next += *command.interval;

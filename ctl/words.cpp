@@ -97,7 +97,7 @@ std::string event_sentence(const Event& event) {
     case VRAMSWAP_EVENT_FAILED:
         return failed_sentence(event.device);
     case VRAMSWAP_EVENT_STOPPED:
-        return "stopped; it holds nothing now";
+        return "holds nothing now";
     case VRAMSWAP_EVENT_RESIZED:
         return fmt::format("now holds {}", format_size(event.device.capacity));
     case VRAMSWAP_EVENT_ADDED:

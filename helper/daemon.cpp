@@ -43,7 +43,9 @@ Result<Fd> block_stop_signals() {
 }
 
 /// Is it worth another try? A predecessor's end takes a moment, and memory is short at times.
-bool passing(const Error& error) { return error.code == EBUSY || error.code == ENOMEM || error.code == EAGAIN; }
+bool passing(const Error& error) {
+    return error.code == EBUSY || error.code == ENOMEM || error.code == EAGAIN;
+}
 
 std::unique_ptr<Engine> make_engine(EngineChoice choice, const std::string& store, const Log& log) {
     switch (choice) {
@@ -61,7 +63,7 @@ Verdict Daemon::run() {
     if (verdict)
         return *verdict;
     log_.error("{}", verdict.error().message);
-    if (!session_) // else the manager may be waiting for us
+    if (!was_live_) // else the manager may wait for a page of ours
         manager_.status(verdict.error().message);
     return {.status = 1};
 }
@@ -255,6 +257,7 @@ Result<void> Daemon::start_first() {
         return started;
     }
     session_ = std::move(*session);
+    was_live_ = true;
     log_.info("{}{}", serving_text(), start_ == policy::Start::resume ? ", contents taken over" : "");
     manager_.ready(serving_text());
     return {};

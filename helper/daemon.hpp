@@ -69,6 +69,7 @@ private:
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<RingClient> client_; ///< attached, until a session takes it
     std::unique_ptr<Session> session_;
+    bool was_live_ = false;
 };
 
 } // namespace vramswap

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
-#include <linux/memfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -20,6 +19,7 @@
 #include <sys/sysmacros.h>
 
 #include "config.hpp"
+#include "memory_file.hpp"
 #include "vramswap.h"
 
 namespace vramswap {
@@ -191,15 +191,10 @@ Result<HostStore> HostStore::make_memfd(std::uint64_t capacity) {
     if (const auto available = available_memory(); capacity > available)
         return fail(ENOMEM, "--size is {}, but only about {} MiB of memory are free", size_text(capacity),
                     available >> 20);
-    Fd fd(::memfd_create("vramswap-store", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    auto fd = make_memory_file("vramswap-store", capacity);
     if (!fd)
-        return fail(errno, "could not make a memfd: {}", errno_text(errno));
-    if (::ftruncate(fd.get(), static_cast<off_t>(capacity)) != 0)
-        return fail(errno, "could not make a memfd of {}: {}", size_text(capacity), errno_text(errno));
-    // Whoever else gets hold of the descriptor cannot pull memory from under the mapping.
-    if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return fail(errno, "could not seal the memfd: {}", errno_text(errno));
-    return map(std::move(fd), capacity, VRAMSWAP_BLOCK_SIZE, memfd_name);
+        return pass_on(fd);
+    return map(std::move(*fd), capacity, VRAMSWAP_BLOCK_SIZE, memfd_name);
 }
 
 Result<HostStore> HostStore::adopt_memfd(Fd fd, std::uint64_t capacity) {

@@ -16,7 +16,7 @@ namespace vramswap {
 /// Memory of this machine that holds a device's bytes: mapped shared, every page there, locked.
 class HostStore {
 public:
-    /// A new memfd of `capacity` bytes.
+    /// A new memfd of `capacity` bytes (make_memory_file says of which kind).
     [[nodiscard]] static Result<HostStore> make_memfd(std::uint64_t capacity);
 
     /// A memfd that make_memfd made in an earlier process; `capacity` must be that of then.

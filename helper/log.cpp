@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,9 +29,13 @@ Log Log::to_standard_error() {
     return Log(journal_reads_standard_error());
 }
 
+/// A line that would have to be waited for is dropped: by a socket's own means, or else by asking first.
 void Log::line(int priority, std::string_view text) const {
     const std::string whole = prefixed_ ? fmt::format("<{}>{}\n", priority, text) : fmt::format("{}\n", text);
-    if (::send(STDERR_FILENO, whole.data(), whole.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == ENOTSOCK)
+    if (::send(STDERR_FILENO, whole.data(), whole.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != ENOTSOCK)
+        return;
+    pollfd poll{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    if (::poll(&poll, 1, 0) > 0)
         (void)!::write(STDERR_FILENO, whole.data(), whole.size());
 }
 

@@ -7,11 +7,9 @@
 #include <cstring>
 #include <string_view>
 
-#include <fcntl.h>
-#include <linux/memfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "memory_file.hpp"
 #include "vramswap.h"
 
 namespace vramswap {
@@ -48,11 +46,10 @@ std::string get(const std::array<char, size>& place) {
 } // namespace
 
 Result<SessionState> SessionState::make() {
-    Fd fd(::memfd_create(std::string(kept_name).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!fd || ::ftruncate(fd.get(), sizeof(Stored)) != 0 ||
-        ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return fail(errno, "could not make the memfd for the successor's record: {}", errno_text(errno));
-    SessionState state(std::move(fd));
+    auto fd = make_memory_file("vramswap-state", sizeof(Stored));
+    if (!fd)
+        return pass_on(fd);
+    SessionState state(std::move(*fd));
     if (auto written = state.write({}); !written)
         return pass_on(written);
     return state;

@@ -5,16 +5,17 @@
  * They are made of the compiler's __atomic builtins, so that ThreadSanitizer sees every access and every edge. Each is
  * as strong as the kernel's own primitive or weaker, never stronger, or a missing barrier would hide here:
  *
- *	READ_ONCE, WRITE_ONCE	relaxed
- *	smp_load_acquire	acquire
- *	smp_store_release	release
- *	cmpxchg, xchg		sequentially consistent. The kernel's are fully ordered, that is, also against plain
- *				accesses before and after; C11 promises a little less.
- *	smp_mb			a sequentially consistent fence
+ *  READ_ONCE, WRITE_ONCE  relaxed
+ *   smp_load_acquire       acquire
+ *   smp_store_release      release
+ *   cmpxchg, xchg          sequentially consistent. The kernel's are fully ordered, that is, also against plain accesses
+ *                          before and after; C11 promises a little less.
+ *   smp_mb                 a sequentially consistent fence
  *
  * What a run on x86-64 proves. The processor reorders a store with a later load, nothing else. So only the barriers (F)
  * and (G) of ring.h do anything there, and a stress run tests them for real: smp_mb is a locked instruction on the
- * stack here as in the kernel, also under ThreadSanitizer, where the fence becomes a call to the run-time library. The
+ * stack here as in the kernel. (Under ThreadSanitizer too, by a call to its run-time library; but that library's own
+ * locked instructions stand between all accesses, so a missing (F) or (G) shows only in a build without it.) The
  * acquires and releases cost no instruction there; that they are where they must be is shown by ThreadSanitizer, which
  * goes by the language's rules and reports a race whichever way the processor went. It knows no edges of fences, hence
  * gcc's warning -Wtsan; nothing is lost, since (F) and (G) order two flags and publish no data. (A sequentially
@@ -30,6 +31,7 @@
 #include <linux/types.h>
 #include <stdbool.h>
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cppcoreguidelines-macro-usage,modernize-use-using): kernel's names, in C */
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
@@ -57,5 +59,6 @@ static inline void smp_mb(void) {
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
+/* NOLINTEND(bugprone-reserved-identifier,cppcoreguidelines-macro-usage,modernize-use-using) */
 
 #endif

@@ -207,9 +207,9 @@ void Submitter::land(Flight& flight) {
 void Submitter::run() {
     std::uint64_t started = 0;
     std::uint64_t out = 0;
-
     bool spent = false;
     Backoff backoff;
+
     while (world_->goes_on() && (!spent || out != 0)) {
         bool sent = false;
         for (Flight& flight : flights_) {

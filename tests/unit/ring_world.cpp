@@ -26,7 +26,6 @@ void Verdict::fail(std::string why) {
 
 void World::run(const std::vector<std::function<void()>>& submitters, const std::vector<std::function<void()>>& servers,
                 std::chrono::milliseconds patience) {
-    using Clock = std::chrono::steady_clock;
     std::atomic<std::size_t> running = submitters.size();
     std::vector<std::jthread> threads;
 
@@ -38,15 +37,16 @@ void World::run(const std::vector<std::function<void()>>& submitters, const std:
             running.fetch_sub(1, std::memory_order_relaxed);
         });
 
+    // Time is counted in looks, so that a process that was stopped for a while has not lost its patience.
+    constexpr auto look = std::chrono::milliseconds(5);
     std::uint64_t seen = 0;
-    Clock::time_point last = Clock::now();
+    std::chrono::milliseconds still{0};
     while (running.load(std::memory_order_relaxed) != 0) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        std::this_thread::sleep_for(look);
         const std::uint64_t now = progress.load(std::memory_order_relaxed);
-        if (now != seen) {
-            seen = now;
-            last = Clock::now();
-        } else if (Clock::now() - last > patience) {
+        still = now == seen ? still + look : std::chrono::milliseconds(0);
+        seen = now;
+        if (still > patience) {
             verdict.fail("nothing moves any more: a wake-up or a completion was lost");
             break;
         }

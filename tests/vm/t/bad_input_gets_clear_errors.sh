@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Every misuse of the control device, the rings and the helper's command line gets its own error, and loses nothing.
 # memory: 1G
 # timeout: 240

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The disk is there from the start, but has no capacity until a helper is live, and none after it has stopped. Each
 # change is announced to udev.
 # memory: 1G

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Discarded blocks are no longer in use; a later write to them survives. Zeroed blocks read as zeros. Swap discards what
 # it frees.
 # memory: 1G

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Whoever listens hears of each change of a device's state, in order and with its reason.
 # memory: 1G
 # timeout: 120
@@ -20,7 +21,7 @@ heard() {
 	line=$(sed -n "${seen}p" heard.json)
 	say "$(jq -r '"\(.name): \(.event): \(.sentence)"' <<<"$line")"
 	assert_eq "$(jq -r '"\(.event) \(.name)"' <<<"$line")" "$1 vramswap$2" "event $seen"
-	[ -z "${3:-}" ] || assert_eq "$(jq -r .reason <<<"$line")" "$3" "reason of event $seen"
+	[ -z "${3:-}" ] || assert_eq "$(jq -r .device.reason <<<"$line")" "$3" "reason of event $seen"
 }
 
 # Until both listeners are there.
@@ -38,7 +39,7 @@ heard live 1
 dd if=/dev/urandom of=/dev/vramswap1 bs=4k count=4 oflag=direct status=none
 tell_helper 1 restart never
 kill_helper 1
-heard held 1 null
+heard held 1 ESHUTDOWN
 tell_helper 1 start
 wait_helper 1 ready
 heard live 1
@@ -71,14 +72,14 @@ heard attached 1
 heard live 1
 tell_helper 1 restart never
 kill_helper 1
-heard held 1 null
-heard failed 1 null
+heard held 1 ESHUTDOWN
+heard failed 1 ESHUTDOWN
 echo quit >/run/helper-1/control
 vramswapctl delete 1
 heard deleted 1
 
 wait_for "tail -n1 heard-by-nobody.json | grep -q '\"deleted\"'" 20
 kill $listener $other
-told() { tail -n $((seen - skipped)) "$1" | jq -c '[.event, .name, .reason]'; }
+told() { tail -n $((seen - skipped)) "$1" | jq -c '[.event, .name, .device.reason]'; }
 assert_eq "$(told heard-by-nobody.json)" "$(told heard.json)" "what the other listener heard"
 unload_module

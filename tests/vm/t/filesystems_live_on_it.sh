@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ext4 and xfs are made, filled, checked, read back, and trimmed: what fstrim frees is no longer in use.
 # memory: 1G
 # timeout: 300

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # fio writes and verifies (crc32c): random and sequential, 4 KiB to 1 MiB, depths 1 to 128, several jobs, direct and
 # buffered. Every job fills a region of its own and then reads all of it back.
 # memory: 1G

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The helper is killed again and again in the middle of I/O and of swapping. The service manager starts it anew with
 # the descriptors that it stored; I/O waits meanwhile, none fails, and every byte is right.
 # memory: 1500M

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Load, attach, start, write, read, stop, unload: a hundred times and more. No memory may be missing afterwards.
 # memory: 1G
 # timeout: 300
@@ -62,9 +63,9 @@ for _ in $(seq 10); do cycle; done
 helper_cycle
 killed_cycle
 measure >before
-for _ in $(seq 90); do cycle; done
-for _ in $(seq 5); do helper_cycle; done
-for _ in $(seq 5); do killed_cycle; done
+for _ in $(seq 95); do cycle; done
+for _ in $(seq 2); do helper_cycle; done
+for _ in $(seq 3); do killed_cycle; done
 measure >after
 
 # One session's memory, leaked once, is 16 MiB; a page leaked in each cycle would be 400 KiB.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Devices of odd shapes are added, work, and are deleted; wrong shapes are refused with a sentence and change nothing.
 # Anyone may look, only root may change.
 # memory: 1G

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # With no helper back within the hold time I/O fails with an error, nothing hangs, no new swapon is taken, and once its
 # users are gone the device can be used again.
 # memory: 1500M

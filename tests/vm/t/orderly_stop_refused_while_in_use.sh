@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A helper that is asked to stop while its device is in use says so and goes on; after swapoff it stops.
 # memory: 1500M
 # timeout: 180

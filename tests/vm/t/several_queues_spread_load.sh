@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Each CPU has a queue of its own: what one CPU submits goes by one queue, what two submit goes by two.
 # memory: 1G
 # smp: 2

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Helpers are stopped (SIGSTOP) for 30 s in the middle of swapping and of direct I/O, then go on. One is within the I/O
 # timeout and is just waited for; the other is beyond it, so its session ends, and it comes back for its contents.
 # memory: 1500M

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # stress-ng uses 130 % of a guest's memory and verifies each bit that it flips, with nothing but our swap.
 # memory: 800M
 # ivshmem: 1G

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The system does not go to sleep while the device holds what sleep would lose, and says why; else it does.
 # memory: 1G
 # timeout: 180

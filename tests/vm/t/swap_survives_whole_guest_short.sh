@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A guest with about 1 GiB of RAM to live in, and nothing but our swap, fills 1.5 GiB and verifies it in random order.
 # The helper's store lies outside the guest's RAM, as a GPU's does: in a PCI BAR.
 # memory: 1200M
