@@ -8,9 +8,8 @@
  *  READ_ONCE, WRITE_ONCE  relaxed
  *   smp_load_acquire       acquire
  *   smp_store_release      release
- *   cmpxchg, xchg          sequentially consistent. The kernel's are fully ordered, that is, also against plain accesses
- *                          before and after; C11 promises a little less.
- *   smp_mb                 a sequentially consistent fence
+ *   cmpxchg, xchg          sequentially consistent. The kernel's are fully ordered, that is, also against plain
+ * accesses before and after; C11 promises a little less. smp_mb                 a sequentially consistent fence
  *
  * What a run on x86-64 proves. The processor reorders a store with a later load, nothing else. So only the barriers (F)
  * and (G) of ring.h do anything there, and a stress run tests them for real: smp_mb is a locked instruction on the
