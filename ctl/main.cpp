@@ -12,9 +12,11 @@
 namespace vramswap::ctl {
 namespace {
 
-enum ExitStatus : std::uint8_t { exit_done = 0, exit_failed = 1, exit_usage = 2 };
+constexpr int exit_done = 0;
+constexpr int exit_failed = 1;
+constexpr int exit_usage = 2;
 
-int complain(std::string_view sentence, ExitStatus status) {
+int complain(std::string_view sentence, int status) {
     static_cast<void>(std::fputs(fmt::format("vramswapctl: {}\n", sentence).c_str(), stderr));
     return status;
 }
@@ -49,6 +51,6 @@ int main(int argc, char** argv) {
         static_cast<void>(std::fputs("vramswapctl: ", stderr));
         static_cast<void>(std::fputs(error.what(), stderr));
         static_cast<void>(std::fputs("\n", stderr));
-        return 1;
+        return vramswap::ctl::exit_failed;
     }
 }

@@ -366,7 +366,8 @@ class Manager:
 
 
 def main():
-    parser = argparse.ArgumentParser(usage="%(prog)s DIR [--restart SECONDS] [--fds N] -- COMMAND [ARGUMENT...]", description="Plays systemd for one service; see the head of this file.")
+    usage = "%(prog)s DIR [--restart SECONDS] [--fds N] -- COMMAND [ARGUMENT...]"
+    parser = argparse.ArgumentParser(usage=usage, description="Plays systemd for one service.")
     parser.add_argument("directory")
     parser.add_argument("--restart", type=float, metavar="SECONDS", help="start again after a death, this much later")
     parser.add_argument("--fds", type=int, default=16, help="how many descriptors the store takes")

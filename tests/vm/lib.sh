@@ -165,8 +165,8 @@ swap_on() {
 	swapon --discard --priority 100 /dev/vramswap0
 }
 
-# take_counters FILE: bytes and requests, as the swap code, the block layer and the ring count them, as lines NAME NUMBER.
-# Waits for I/O under way.
+# take_counters FILE: bytes and requests as the swap code, the block layer and the ring count them, in lines
+# NAME NUMBER. Waits for I/O under way.
 take_counters() {
 	local stats disk
 	wait_for "at_most 0 stat_of inflight" 30

@@ -2,7 +2,7 @@
 # The disk is there from the start, but has no capacity until a helper is live, and none after it has stopped. Each
 # change is announced to udev.
 # memory: 1G
-# timeout: 120
+# timeout: 300
 # shellcheck shell=bash
 
 capacity() { echo $(($(cat /sys/block/vramswap0/size) * 512)); }

@@ -2,7 +2,7 @@
 # Discarded blocks are no longer in use; a later write to them survives. Zeroed blocks read as zeros. Swap discards what
 # it frees.
 # memory: 1G
-# timeout: 200
+# timeout: 400
 # shellcheck shell=bash
 
 MIB=$((1 << 20))
@@ -36,14 +36,14 @@ part_is random 0 $((16 * MIB))
 part_is random $((24 * MIB)) $((40 * MIB))
 
 say "discard and write at the same time, in neighbouring and in the same blocks"
-fio --eta=never --name=trimwrite --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=16 --rw=randtrimwrite --bs=4k \
-	--size=8M --output=fio.log --verify=crc32c --verify_fatal=1 --do_verify=1 || {
+fio --eta=never --name=trimwrite --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=16 \
+	--rw=randtrimwrite --bs=4k --size=8M --output=fio.log --verify=crc32c --verify_fatal=1 --do_verify=1 || {
 	cat fio.log
 	die "fio: trimmed and written blocks are wrong"
 }
-fio --eta=never --name=neighbour --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=16 --bs=4k --offset=8M --size=8M \
-	--zonemode=strided --zonesize=4k --zonerange=8k --rw=write --verify=crc32c --verify_fatal=1 --do_verify=1 \
-	--output=fio.log &
+fio --eta=never --name=neighbour --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=16 --bs=4k \
+	--offset=8M --size=8M --zonemode=strided --zonesize=4k --zonerange=8k --rw=write --verify=crc32c \
+	--verify_fatal=1 --do_verify=1 --output=fio.log &
 fio=$!
 while [ -d /proc/$fio ]; do
 	for odd in $(seq 1 64 2047); do

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Whoever listens hears of each change of a device's state, in order and with its reason.
 # memory: 1G
-# timeout: 120
+# timeout: 300
 # shellcheck shell=bash
 
 load_module

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The guest is what the tests rely on: its memory, CPUs, cgroups and file systems.
 # memory: 1G
-# timeout: 120
+# timeout: 300
 
 mem_kib=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)
 ((mem_kib > 850 * 1024 && mem_kib <= 1024 * 1024)) || die "guest memory is $mem_kib KiB"

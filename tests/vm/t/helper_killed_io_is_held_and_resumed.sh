@@ -2,7 +2,7 @@
 # The helper is killed again and again in the middle of I/O and of swapping. The service manager starts it anew with
 # the descriptors that it stored; I/O waits meanwhile, none fails, and every byte is right.
 # memory: 1500M
-# timeout: 400
+# timeout: 900
 # shellcheck shell=bash
 
 # kill_in_the_middle TIMES FIELD BYTES: kills the helper each time that so many bytes more have been moved.

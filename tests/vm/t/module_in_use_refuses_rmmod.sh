@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # rmmod is refused while a helper is attached, contents are held, or the disk is open, and has no effect on any of it.
 # memory: 1G
-# timeout: 180
+# timeout: 400
 # shellcheck shell=bash
 
 rmmod_refused() {

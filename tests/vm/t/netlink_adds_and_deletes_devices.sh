@@ -2,7 +2,7 @@
 # Devices of odd shapes are added, work, and are deleted; wrong shapes are refused with a sentence and change nothing.
 # Anyone may look, only root may change.
 # memory: 1G
-# timeout: 200
+# timeout: 400
 # shellcheck shell=bash
 
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all --inh-caps=-all "$@"; }

@@ -2,7 +2,7 @@
 # With no helper back within the hold time I/O fails with an error, nothing hangs, no new swapon is taken, and once its
 # users are gone the device can be used again.
 # memory: 1500M
-# timeout: 200
+# timeout: 400
 # shellcheck shell=bash
 
 # Some seconds are granted to a slow machine: the hold time is 2 s.
@@ -20,8 +20,8 @@ assert_eq "$(status_of hold_timeout_ms)" 2000 "hold time"
 
 say "writes in flight"
 dd if=/dev/urandom of=/dev/vramswap0 bs=64k count=64 oflag=direct status=none
-fio --eta=never --name=fails --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=16 --rw=randwrite --bs=4k \
-	--time_based --runtime=100 --output=fio.log --output-format=json &
+fio --eta=never --name=fails --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=16 --rw=randwrite \
+	--bs=4k --time_based --runtime=100 --output=fio.log --output-format=json &
 fio=$!
 wait_for "at_least 2000 stat_of operations.write.requests" 30
 lose_helper

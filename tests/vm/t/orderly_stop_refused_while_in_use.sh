@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 # A helper that is asked to stop while its device is in use says so and goes on; after swapoff it stops.
 # memory: 1500M
-# timeout: 180
+# timeout: 400
 # shellcheck shell=bash
 
 refusals() { grep -c 'in use.*still serving' /run/helper-0/log || true; }
 
-# asked_in_vain: SIGTERM must have no effect but a sentence, which comes after some seconds of trying.
+# asked_in_vain: SIGTERM must have no effect but a sentence, which comes when the helper has tried for a while.
 asked_in_vain() {
 	local pid before
 	pid=$(helper_says 0 pid)

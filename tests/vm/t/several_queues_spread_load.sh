@@ -2,11 +2,14 @@
 # Each CPU has a queue of its own: what one CPU submits goes by one queue, what two submit goes by two.
 # memory: 1G
 # smp: 2
-# timeout: 120
+# timeout: 300
 # shellcheck shell=bash
 
 # Requests that each queue has completed, as a JSON array.
-per_queue() { vramswapctl stats 0 --json --queues | jq -c '[.queues[] | .operations.read.requests + .operations.write.requests]'; }
+per_queue() {
+	vramswapctl stats 0 --json --queues |
+		jq -c '[.queues[].operations | .read.requests + .write.requests]'
+}
 
 # pinned CPUS: 4 KiB I/O from one job on each of these CPUs; prints how many requests each queue had of it.
 pinned() {
@@ -37,6 +40,7 @@ assert_eq "$(busy "$both")" 2 "queues that both use"
 
 # One thread of the helper serves each queue that has work.
 pid=$(helper_says 0 pid)
-say "the helper's threads and the CPU time of each, in ticks: $(awk '{ printf "%s:%d ", $2, $14 + $15 }' /proc/"$pid"/task/*/stat)"
+say "the helper's threads and the CPU time of each, in ticks:" \
+	"$(awk '{ printf "%s:%d ", $2, $14 + $15 }' /proc/"$pid"/task/*/stat)"
 stop_helper 0
 unload_module

@@ -16,8 +16,8 @@ swap_on
 cg_run 96M sh -c 'echo $$ >torture.pid; exec swap_torture --size 160M --passes 1000 --json' \
 	>torture.json 2>torture.log &
 torture=$!
-fio --eta=never --name=stopped --filename=/dev/vramswap1 --ioengine=libaio --direct=1 --iodepth=16 --rw=randwrite --bs=4k \
-	--size=64M --verify=crc32c --verify_fatal=1 --do_verify=1 --loops=3 --output=fio.log &
+fio --eta=never --name=stopped --filename=/dev/vramswap1 --ioengine=libaio --direct=1 --iodepth=16 --rw=randwrite \
+	--bs=4k --size=64M --verify=crc32c --verify_fatal=1 --do_verify=1 --loops=3 --output=fio.log &
 fio=$!
 wait_for "at_least 1000 vmstat_of pswpin" 60
 wait_for "at_least 1000 stat_of operations.write.requests 1" 30

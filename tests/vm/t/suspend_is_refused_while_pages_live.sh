@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The system does not go to sleep while the device holds what sleep would lose, and says why; else it does.
 # memory: 1G
-# timeout: 180
+# timeout: 400
 # shellcheck shell=bash
 
 [ -w /sys/power/pm_test ] || skip "this kernel has no /sys/power/pm_test (CONFIG_PM_DEBUG)"

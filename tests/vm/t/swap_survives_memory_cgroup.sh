@@ -2,7 +2,7 @@
 # A program that may use 1 GiB of RAM fills 1.5 GiB and verifies it in random order, squeezed by a memory cgroup. All
 # that it swaps crosses the ring. The helper's store is locked memory of the guest.
 # memory: 4G
-# timeout: 400
+# timeout: 900
 # shellcheck shell=bash
 
 load_module

@@ -3,7 +3,7 @@
 # The helper's store lies outside the guest's RAM, as a GPU's does: in a PCI BAR.
 # memory: 1200M
 # ivshmem: 1G
-# timeout: 400
+# timeout: 900
 # shellcheck shell=bash
 
 load_module

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-# One write and one read can be followed through all six steps: in the kernel by tracepoints, in the helper by its probes.
+# One write and one read can be followed through all six steps: in the kernel by tracepoints, in the helper by its
+# probes.
 # memory: 1G
-# timeout: 120
+# timeout: 300
 # shellcheck shell=bash
 
 tracefs=/sys/kernel/tracing
