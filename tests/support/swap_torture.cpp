@@ -299,6 +299,8 @@ std::vector<pid_t> start_workers(const Options& options, std::span<Counters> cou
         const pid_t pid = fork();
         must(pid >= 0, "fork");
         if (pid == 0) {
+            // All that is not under test stays in RAM, so that a lost page is always one that can be reported.
+            must(mlockall(MCL_CURRENT) == 0, "cannot lock the program (raise the memlock limit)");
             Worker worker(options, i * each, static_cast<std::uint32_t>(each), counters[i]);
             _exit(worker.run(options));
         }
