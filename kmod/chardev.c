@@ -16,7 +16,8 @@
 static int vs_chardev_open(struct inode *inode, struct file *file)
 {
 	struct vs_device *device = container_of(file->private_data, struct vs_device, misc);
-	struct vs_session *session = kzalloc(sizeof(*session), VS_GFP);
+	struct vs_session *session =
+		vs_fault(VS_FAULT_session) ? NULL : kzalloc(sizeof(*session), VS_GFP);
 	int ret;
 
 	if (!session)
@@ -102,7 +103,7 @@ static int vs_chardev_attach(struct vs_session *session, void __user *arg)
 	ret = vs_chardev_check_attach(&args);
 	if (!ret)
 		ret = vs_device_attach(session->device, session, &args);
-	if (!ret && copy_to_user(arg, &args, sizeof(args)))
+	if (!ret && (vs_fault(VS_FAULT_attach_answer) || copy_to_user(arg, &args, sizeof(args))))
 		ret = -EFAULT;
 	return ret;
 }
@@ -192,5 +193,5 @@ int vs_chardev_register(struct vs_device *device)
 	device->misc.name = device->misc_name;
 	device->misc.fops = &vs_chardev_fops;
 	device->misc.mode = 0600;
-	return misc_register(&device->misc);
+	return vs_fault(VS_FAULT_chardev) ? -ENOMEM : misc_register(&device->misc);
 }

@@ -262,7 +262,9 @@ static int vs_device_check_attach(struct vs_device *device, const struct vs_sess
 static int vs_device_new_contents(struct vs_device *device, const struct vramswap_attach *args)
 {
 	u64 blocks = args->capacity / VRAMSWAP_BLOCK_SIZE;
-	int ret = vs_area_create(&device->map, VS_AREA_MAP, DIV_ROUND_UP(blocks, 64) * sizeof(u64));
+	u64 size = DIV_ROUND_UP(blocks, 64) * sizeof(u64);
+	int ret = vs_fault(VS_FAULT_contents) ? -ENOMEM :
+						vs_area_create(&device->map, VS_AREA_MAP, size);
 
 	if (ret)
 		return ret;
@@ -414,7 +416,8 @@ static void vs_device_tell(struct vs_device *device, enum vramswap_event event)
  */
 struct vs_device *vs_device_create(unsigned int index, const struct vs_shape *shape)
 {
-	struct vs_device *device = kzalloc(sizeof(*device), GFP_KERNEL);
+	struct vs_device *device =
+		vs_fault(VS_FAULT_device) ? NULL : kzalloc(sizeof(*device), GFP_KERNEL);
 	int ret;
 
 	if (!device)

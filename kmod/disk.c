@@ -24,6 +24,8 @@ static int vs_disk_create_tags(struct vs_device *device)
 	 */
 	set->flags = VS_BLK_MQ_F_SHOULD_MERGE | BLK_MQ_F_NO_SCHED_BY_DEFAULT;
 	set->driver_data = device;
+	if (vs_fault(VS_FAULT_tags))
+		return -ENOMEM;
 	return blk_mq_alloc_tag_set(set);
 }
 
@@ -41,7 +43,8 @@ int vs_disk_create(struct vs_device *device)
 	ret = vs_disk_create_tags(device);
 	if (ret)
 		return ret;
-	disk = vs_compat_alloc_disk(&device->tag_set, &limits, device);
+	disk = vs_fault(VS_FAULT_disk) ? ERR_PTR(-ENOMEM) :
+					 vs_compat_alloc_disk(&device->tag_set, &limits, device);
 	if (IS_ERR(disk)) {
 		ret = PTR_ERR(disk);
 		goto free_tags;
@@ -53,7 +56,7 @@ int vs_disk_create(struct vs_device *device)
 	snprintf(disk->disk_name, sizeof(disk->disk_name), VS_NAME "%u", device->index);
 	device->disk = disk;
 	vs_disk_set_timeout(device);
-	ret = add_disk(disk);
+	ret = vs_fault(VS_FAULT_add_disk) ? -ENOMEM : add_disk(disk);
 	if (ret)
 		goto put_disk;
 	return 0;

@@ -86,9 +86,14 @@ static int vs_enter_claim_batch(struct vs_queue *queue, struct vs_channel *chann
 	if (ready < 0)
 		ret = ready;
 	while (!ret && *count < min(ready, VS_REAP_BATCH)) {
-		ret = vs_enter_claim(queue, vs_cq_take(&channel->ring), &done[*count]);
+		struct vramswap_cqe cqe = vs_cq_take(&channel->ring);
+
+		ret = vs_enter_claim(queue, cqe, &done[*count]);
 		if (!ret)
 			++*count;
+		/* The same CQE again, as a helper might send it: it must not be believed. */
+		if (!ret && *count < VS_REAP_BATCH && vs_fault(VS_FAULT_duplicate))
+			ret = vs_enter_claim(queue, cqe, &done[*count]);
 	}
 	spin_unlock(&queue->reap_lock);
 	return ret;
@@ -133,7 +138,10 @@ static int vs_enter_reap(struct vs_queue *queue, struct vs_channel *channel)
 	int count, ret;
 
 	do {
+		vs_fault_delay(VS_FAULT_late_claim);
 		ret = vs_enter_claim_batch(queue, channel, done, &count);
+		vs_fault_kill(VS_FAULT_die_claimed, channel->session);
+		vs_fault_delay(VS_FAULT_late_end);
 		vs_enter_end(queue, channel, done, count);
 		total += count;
 	} while (!ret && count == VS_REAP_BATCH && total < queue->device->slots);
@@ -186,8 +194,11 @@ int vs_enter(struct vs_session *session, const struct vramswap_enter *args)
 	struct vs_queue *queue = &session->device->queues[args->queue];
 	struct vs_channel *channel = &session->channels[args->queue];
 	bool wait = args->flags & VRAMSWAP_ENTER_WAIT;
-	int ret = vs_enter_reap(queue, channel);
+	int ret;
 
+	vs_fault_kill(VS_FAULT_die_enter, session);
+	ret = vs_enter_reap(queue, channel);
+	vs_fault_kill(VS_FAULT_die_ended, session);
 	trace_vramswap_enter(queue, args->sq_head, ret);
 	wait = wait && !ret && !vs_sq_has_past(&channel->ring, args->sq_head);
 	if (wait)

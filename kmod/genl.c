@@ -37,6 +37,12 @@ static const struct nla_policy vs_genl_stats_policy[] = {
 	[VRAMSWAP_A_QUEUE] = { .type = NLA_U32 },
 };
 
+/* A message of our usual size; NULL if there is no memory. */
+static struct sk_buff *vs_genl_new(enum vs_fault fault, gfp_t gfp)
+{
+	return vs_fault(fault) ? NULL : genlmsg_new(NLMSG_GOODSIZE, gfp);
+}
+
 static int vs_genl_put_u64(struct sk_buff *skb, int attr, u64 value)
 {
 	return nla_put_u64_64bit(skb, attr, value, VRAMSWAP_A_PAD);
@@ -134,7 +140,7 @@ static struct vs_device *vs_genl_device(struct genl_info *info, int *ret)
 /* Answers with one device. */
 static int vs_genl_reply_device(struct genl_info *info, u8 cmd, struct vs_device *device)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, VS_GFP);
+	struct sk_buff *skb = vs_genl_new(VS_FAULT_reply, VS_GFP);
 	void *header;
 	int ret;
 
@@ -142,7 +148,8 @@ static int vs_genl_reply_device(struct genl_info *info, u8 cmd, struct vs_device
 		return -ENOMEM;
 	header = genlmsg_put_reply(skb, info, &vs_genl_family, 0, cmd);
 	mutex_lock(&device->lock);
-	ret = header ? vs_genl_put_device(skb, device) : -EMSGSIZE;
+	ret = header && !vs_fault(VS_FAULT_reply_full) ? vs_genl_put_device(skb, device) :
+							 -EMSGSIZE;
 	mutex_unlock(&device->lock);
 	if (ret) {
 		nlmsg_free(skb);
@@ -184,7 +191,7 @@ static int vs_genl_dump_one(struct sk_buff *skb, struct netlink_callback *cb,
 	if (!header)
 		return -EMSGSIZE;
 	mutex_lock(&device->lock);
-	ret = vs_genl_put_device(skb, device);
+	ret = vs_fault(VS_FAULT_dump_full) ? -EMSGSIZE : vs_genl_put_device(skb, device);
 	mutex_unlock(&device->lock);
 	if (ret)
 		genlmsg_cancel(skb, header);
@@ -306,13 +313,14 @@ static int vs_genl_set(struct sk_buff *skb, struct genl_info *info)
 
 static int vs_genl_reply_queue(struct genl_info *info, struct vs_queue *queue)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, VS_GFP);
+	struct sk_buff *skb = vs_genl_new(VS_FAULT_reply, VS_GFP);
 	void *header;
 
 	if (!skb)
 		return -ENOMEM;
 	header = genlmsg_put_reply(skb, info, &vs_genl_family, 0, VRAMSWAP_CMD_STATS);
-	if (!header || nla_put_u32(skb, VRAMSWAP_A_INDEX, queue->device->index) ||
+	if (!header || vs_fault(VS_FAULT_reply_full) ||
+	    nla_put_u32(skb, VRAMSWAP_A_INDEX, queue->device->index) ||
 	    vs_genl_put_queue(skb, queue)) {
 		nlmsg_free(skb);
 		return -EMSGSIZE;
@@ -398,13 +406,14 @@ static struct genl_family vs_genl_family __ro_after_init = {
  */
 void vs_genl_event(struct vs_device *device, enum vramswap_event event)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_NOWAIT | __GFP_NOWARN);
+	struct sk_buff *skb = vs_genl_new(VS_FAULT_event, GFP_NOWAIT | __GFP_NOWARN);
 	void *header;
 
 	if (!skb)
 		return;
 	header = genlmsg_put(skb, 0, 0, &vs_genl_family, 0, VRAMSWAP_CMD_EVENT);
-	if (!header || nla_put_u32(skb, VRAMSWAP_A_EVENT, event) ||
+	if (!header || vs_fault(VS_FAULT_event_full) ||
+	    nla_put_u32(skb, VRAMSWAP_A_EVENT, event) ||
 	    vs_genl_put_device(skb, device)) {
 		nlmsg_free(skb);
 		return;
@@ -415,7 +424,7 @@ void vs_genl_event(struct vs_device *device, enum vramswap_event event)
 
 int vs_genl_register(void)
 {
-	return genl_register_family(&vs_genl_family);
+	return vs_fault(VS_FAULT_genl) ? -ENOMEM : genl_register_family(&vs_genl_family);
 }
 
 void vs_genl_unregister(void)

@@ -78,7 +78,9 @@ static int __init vs_main_init(void)
 	if (ret)
 		return ret;
 	/* MEM_RECLAIM: ending a hold is what reclaim may wait for. */
-	vs_workqueue = alloc_workqueue(VS_NAME, WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	vs_workqueue = vs_fault(VS_FAULT_workqueue) ?
+			       NULL :
+			       alloc_workqueue(VS_NAME, WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!vs_workqueue)
 		return -ENOMEM;
 	ret = vs_registry_watch_sleep();

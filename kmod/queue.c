@@ -95,6 +95,7 @@ static void vs_queue_send(struct vs_queue *queue, unsigned int index)
 	trace_vramswap_submit(queue, sqe);
 	vs_sq_submit(ring);
 	spin_unlock(&queue->submit_lock);
+	vs_fault_kill(VS_FAULT_die_submit, queue->channel->session);
 }
 
 /* Wakes the helper if there is one and it sleeps. Called once after a run of vs_queue_send. */
@@ -108,7 +109,9 @@ static void vs_queue_doorbell(struct vs_queue *queue)
 	vs_stats_add(&queue->doorbells, 1);
 	spin_unlock(&queue->submit_lock);
 	trace_vramswap_doorbell(queue);
-	wake_up(&channel->wait);
+	vs_fault_kill(VS_FAULT_die_doorbell, channel->session);
+	if (!vs_fault(VS_FAULT_doorbell))
+		wake_up(&channel->wait);
 }
 
 /*
@@ -164,8 +167,10 @@ static blk_status_t vs_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_
 		trace_vramswap_request(queue, index, rq);
 		slot->start_ns = ktime_get_ns();
 		WRITE_ONCE(slot->rq, rq);
-		if (likely(gate == VS_GATE_SEND))
+		if (likely(gate == VS_GATE_SEND)) {
+			vs_fault_kill(VS_FAULT_die_request, queue->channel->session);
 			vs_queue_send(queue, index);
+		}
 	}
 	if (last)
 		vs_queue_doorbell(queue);
@@ -334,7 +339,8 @@ int vs_queues_create(struct vs_device *device)
 {
 	unsigned int i;
 
-	device->queues = kcalloc(device->queue_count, sizeof(*device->queues), GFP_KERNEL);
+	if (!vs_fault(VS_FAULT_queues))
+		device->queues = kcalloc(device->queue_count, sizeof(*device->queues), GFP_KERNEL);
 	if (!device->queues)
 		return -ENOMEM;
 	for (i = 0; i < device->queue_count; i++) {
@@ -344,7 +350,8 @@ int vs_queues_create(struct vs_device *device)
 		queue->index = i;
 		spin_lock_init(&queue->submit_lock);
 		spin_lock_init(&queue->reap_lock);
-		queue->slots = kcalloc(device->slots, sizeof(*queue->slots), GFP_KERNEL);
+		if (!vs_fault(VS_FAULT_slots))
+			queue->slots = kcalloc(device->slots, sizeof(*queue->slots), GFP_KERNEL);
 		if (!queue->slots) {
 			vs_queues_destroy(device);
 			return -ENOMEM;

@@ -146,6 +146,8 @@ static struct notifier_block vs_registry_sleep_block = {
 
 int vs_registry_watch_sleep(void)
 {
+	if (vs_fault(VS_FAULT_sleep_watch))
+		return -ENOMEM;
 	return register_pm_notifier(&vs_registry_sleep_block);
 }
 

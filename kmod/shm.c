@@ -31,13 +31,15 @@ int vs_area_create(struct vs_area *area, enum vs_area_id id, u64 size)
 	area->offset = vs_area_offset(id);
 	area->size = (u64)count << PAGE_SHIFT;
 	area->read_only = id == VS_AREA_SQ || id == VS_AREA_MAP;
-	area->pages = kvcalloc(count, sizeof(*area->pages), VS_GFP | __GFP_ZERO);
+	if (!vs_fault(VS_FAULT_area_list))
+		area->pages = kvcalloc(count, sizeof(*area->pages), VS_GFP | __GFP_ZERO);
 	for (i = 0; area->pages && i < count; i++) {
-		area->pages[i] = alloc_page(VS_GFP | __GFP_ZERO);
+		if (!vs_fault(VS_FAULT_area_page))
+			area->pages[i] = alloc_page(VS_GFP | __GFP_ZERO);
 		if (!area->pages[i])
 			break;
 	}
-	if (area->pages && i == count)
+	if (area->pages && i == count && !vs_fault(VS_FAULT_area_vmap))
 		area->memory = vmap(area->pages, count, VM_MAP, PAGE_KERNEL);
 	memalloc_noio_restore(noio);
 	if (area->memory)
@@ -74,7 +76,9 @@ static int vs_shm_create_channels(struct vs_session *session)
 	char *staging = session->areas[VS_AREA_STAGING].memory;
 	unsigned int i;
 
-	session->channels = kcalloc(device->queue_count, sizeof(*session->channels), VS_GFP);
+	if (!vs_fault(VS_FAULT_channels))
+		session->channels =
+			kcalloc(device->queue_count, sizeof(*session->channels), VS_GFP);
 	if (!session->channels)
 		return -ENOMEM;
 	for (i = 0; i < device->queue_count; i++) {
@@ -82,6 +86,7 @@ static int vs_shm_create_channels(struct vs_session *session)
 
 		vs_ring_init(&channel->ring, sq + i * session->sq_stride,
 			     cq + i * session->cq_stride, vs_shm_ring_entries(device));
+		channel->session = session;
 		channel->staging = staging + i * staging_stride;
 		init_waitqueue_head(&channel->wait);
 	}
@@ -182,5 +187,7 @@ int vs_shm_mmap(struct vs_session *session, struct vm_area_struct *vma)
 	 */
 	vs_compat_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTDUMP | VM_DONTEXPAND,
 			       VM_MAYEXEC | (area->read_only ? VM_MAYWRITE : 0));
-	return vm_map_pages_zero(vma, area->pages, area->size >> PAGE_SHIFT);
+	return vs_fault(VS_FAULT_mmap) ?
+		       -ENOMEM :
+		       vm_map_pages_zero(vma, area->pages, area->size >> PAGE_SHIFT);
 }

@@ -23,6 +23,7 @@
 
 #include "../uapi/vramswap.h"
 #include "../uapi/vramswap_genl.h"
+#include "fault.h"
 #include "ring.h"
 
 #define VS_NAME "vramswap"
@@ -61,6 +62,7 @@ enum vs_area_id { VS_AREA_SQ, VS_AREA_CQ, VS_AREA_STAGING, VS_AREA_MAP, VS_AREAS
  * session after it.
  */
 struct vs_channel {
+	const struct vs_session *session;
 	struct vs_ring ring;
 	char *staging;
 	wait_queue_head_t wait;
