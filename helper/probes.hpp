@@ -3,7 +3,9 @@
 // Every probe has the arguments queue, slot, generation.
 #pragma once
 
-#if __has_include(<sys/sdt.h>)
+#ifdef VRAMSWAP_PROBES_HEADER // tests put something else there
+#include VRAMSWAP_PROBES_HEADER
+#elif __has_include(<sys/sdt.h>)
 #include <sys/sdt.h>
 // A macro because each probe must be placed in the function that it watches.
 // NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
