@@ -3,12 +3,14 @@
 # vm build: kmod/ for each kernel, out of tree in build/kmod-NAME/.
 
 # make_module NAME DIR [MAKE-ARGUMENT...]: kbuild on DIR. Type information (BTF) is
-# left out, since making it needs a tool of its own version for each kernel.
+# left out, since making it needs a tool of its own version for each kernel. On the kernels that watch, the module has
+# its faults on request (kmod/fault.h).
 make_module() {
-	local name=$1 dir=$2
+	local name=$1 dir=$2 faults=
 	shift 2
+	! is_own_kernel "$name" || faults=y
 	for_kernel "$name" make -j"$(nproc)" -C "$KERNELS/$name/kdir" M="$dir" W=1 KCFLAGS=-Werror \
-		CONFIG_DEBUG_INFO_BTF_MODULES= "${@:-modules}"
+		CONFIG_DEBUG_INFO_BTF_MODULES= VRAMSWAP_FAULTS="$faults" "${@:-modules}"
 }
 
 # build_warnings LOG: warnings, but for kbuild's own about the type information.

@@ -41,10 +41,11 @@ as_root() {
 	fi
 }
 
-# What each kind of work needs: "command:package".
+# What each kind of work needs: "command:package", or "header:package".
 NEEDS_FETCH=(dpkg-deb:dpkg depmod:kmod)
 NEEDS_CHROOT=(debootstrap:debootstrap unshare:util-linux)
 NEEDS_BUILD=(make:make gcc:gcc)
+NEEDS_OWN=(make:make gcc:gcc flex:flex bison:bison bc:bc xz:xz-utils gelf.h:libelf-dev)
 NEEDS_RUN=(qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio
 	modprobe:kmod gcc:gcc setpriv:util-linux xz:xz-utils zstd:zstd)
 
@@ -52,7 +53,8 @@ NEEDS_RUN=(qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio
 missing_packages() {
 	local need path="$PATH:/usr/sbin:/sbin"
 	for need in "$@"; do
-		PATH=$path command -v "${need%%:*}" >/dev/null || echo "${need##*:}"
+		PATH=$path command -v "${need%%:*}" >/dev/null || [ -e "/usr/include/${need%%:*}" ] ||
+			echo "${need##*:}"
 	done | sort -u
 }
 
@@ -83,3 +85,6 @@ kernel_version() { cat "$KERNELS/$1/version"; }
 
 # kernel_modules NAME: the folder that is /lib/modules/VERSION in that guest.
 kernel_modules() { echo "$KERNELS/$1/root/usr/lib/modules/$(kernel_version "$1")"; }
+
+# kernel_trait NAME TRAIT DEFAULT: what the kernel's folder says about it (debug.sh).
+kernel_trait() { cat "$KERNELS/$1/$2" 2>/dev/null || echo "$3"; }

@@ -252,12 +252,16 @@ fetch_kernel() {
 
 # need_kernel NAME: fetches it unless it is there.
 need_kernel() {
+	if is_own_kernel "$1"; then
+		need_own_kernel "$1"
+		return
+	fi
 	[ ! -s "$KERNELS/$1/version" ] || return 0
 	require "${NEEDS_FETCH[@]}"
 	if [ "$1" = distro ]; then
 		RIG_APT_CONFIG='' with_lock fetch fetch_kernel distro host
 	else
-		kernel_suite "$1" >/dev/null || die "unknown kernel '$1' (known: ${STOCK_KERNELS[*]} distro)"
+		kernel_suite "$1" >/dev/null || die "unknown kernel '$1' (known: ${STOCK_KERNELS[*]} ${OWN_KERNELS[*]} distro)"
 		[ -e "$DEBIAN_KEYRING" ] || with_lock deps install_packages debian-archive-keyring
 		with_lock fetch fetch_kernel "$1" "$(kernel_suite "$1")"
 	fi

@@ -29,15 +29,34 @@ all_tests() {
 	done
 }
 
+# settings FILE: NAME=VALUE of each "# setting: NAME DEFAULT" line; the caller's environment says it better.
+settings() {
+	local name value
+	while read -r name value; do
+		echo "$name=${!name:-$value}"
+	done < <(sed -nE '1,/^[^#]/s/^# setting: *//p' "$1")
+}
+
+# test_limit FILE KERNEL: seconds until it counts as hung. How long it works by its settings comes on top.
+test_limit() {
+	local setting limit
+	limit=$(($(header "$1" timeout 180) * $(patience "$2")))
+	while read -r setting; do
+		[[ $setting != *_SECONDS=* ]] || limit=$((limit + ${setting#*=}))
+	done < <(settings "$1")
+	echo "$limit"
+}
+
 # --- one test ---
 
 prepare_test() {
-	local file=$1
+	local file=$1 settings
 	G_MEM=$(header "$file" memory 1G)
 	G_SMP=$(header "$file" smp 2)
 	G_IVSHMEM=$(header "$file" ivshmem)
 	G_ARGS=$(header "$file" kernel-args)
-	write_job test JOB_SCRIPT="$file"
+	mapfile -t settings < <(settings "$file")
+	write_job test JOB_SCRIPT="$file" "${settings[@]/#/export }"
 	build_qemu
 	QEMU+=(-serial "mon:stdio")
 	add_heartbeat
@@ -99,7 +118,7 @@ boot_test() {
 run_test() {
 	local kernel=$1 name=$2 file limit log start verdict reason again=$EMULATOR_RETRIES
 	file=$(test_file "$name")
-	limit=$(($(header "$file" timeout 180) * ${VRAMSWAP_VM_PATIENCE:-1}))
+	limit=$(test_limit "$file" "$kernel")
 	log=$RESULTS/$kernel/$name.log
 	guest_defaults
 	G_KERNEL=$kernel G_DIR=$RESULTS/$kernel/$name
