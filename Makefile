@@ -38,6 +38,21 @@ demo: ## swap for real, here or in a virtual machine, and show it
 check: ## build everything, run all tests
 	@tests/check
 
+.PHONY: debug-kernel
+debug-kernel: ## kernels that watch what they run, for the tests: debug and kcsan
+	@tests/vm/vm fetch debug kcsan
+
+FUZZ_SECONDS ?= 60
+FUZZ_KERNELS ?= debug kcsan
+.PHONY: fuzz
+fuzz: programs ## a hostile helper and netlink for FUZZ_SECONDS on the debug kernels; FUZZ_SEED=n repeats a run
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(if $(FUZZ_SEED),FUZZ_SEED=$(FUZZ_SEED)) tests/vm/vm run \
+		$(addprefix -k ,$(FUZZ_KERNELS)) hostile_helper_leaks_and_breaks_nothing
+
+.PHONY: torture
+torture: programs ## hours of kills, low memory, races and fuzz on the debug kernels; report in docs/results
+	@tests/torture
+
 .PHONY: lint
 lint: ## checkpatch, W=1, sparse, clang-format, clang-tidy, shellcheck
 	@tests/lint

@@ -19,11 +19,12 @@ assert_eq() {
 	[ "$1" = "$2" ] || die "${3:-value}: got '$1', expected '$2'"
 }
 
-# wait_for COMMAND SECONDS: until the command, a string for eval, succeeds.
+# wait_for COMMAND SECONDS: until the command, a string for eval, succeeds. Slow kernels get PATIENCE times as long.
 wait_for() {
-	local end=$((SECONDS + $2))
+	local limit=$(($2 * PATIENCE)) end
+	end=$((SECONDS + limit))
 	until eval "$1"; do
-		[ "$SECONDS" -lt "$end" ] || die "waited $2 s in vain for: $1"
+		[ "$SECONDS" -lt "$end" ] || die "waited $limit s in vain for: $1"
 		sleep 0.1
 	done
 }
@@ -103,13 +104,16 @@ vmstat_of() { awk -v name="$1" '$1 == name { print $2 }' /proc/vmstat; }
 
 # --- helpers, each under a service manager of its own ---
 
-# start_helper DEVICE SIZE [ARGUMENT...]: until the device is live. A helper that dies is started again.
+# start_helper DEVICE SIZE [ARGUMENT...]: until the device is live. A helper that dies is started again. HELPER: what to
+# start instead of vramswapd.
 start_helper() {
 	local device=$1 size=$2 dir=/run/helper-$1
 	shift 2
 	mkdir -p "$dir"
 	trap 'show_helpers $?' EXIT
-	"$SUPPORT/service_manager.py" "$dir" --restart 0.1 -- vramswapd --device "$device" --size "$size" "$@" &
+	"$SUPPORT/service_manager.py" "$dir" --restart 0.1 -- "${HELPER:-vramswapd}" --device "$device" \
+		--size "$size" "$@" &
+	echo $! >"$dir/manager"
 	wait_helper "$device" ready
 	assert_eq "$(status_of state "$device")" live "state of vramswap$device"
 }
@@ -144,6 +148,7 @@ stop_helper() {
 	assert_eq "$(helper_says "$1" exit)" 0 "exit status of vramswapd"
 	assert_eq "$(status_of state "$1")" empty "state of vramswap$1"
 	echo quit >"/run/helper-$1/control"
+	wait_for "! grep -q service_manager /proc/$(cat "/run/helper-$1/manager")/cmdline 2>/dev/null" 20
 }
 
 # show_helpers STATUS: when a test ends badly, what its helpers had to say.
@@ -164,6 +169,9 @@ swap_on() {
 	mkswap /dev/vramswap0 >/dev/null
 	swapon --discard --priority 100 /dev/vramswap0
 }
+
+# no_readahead: as is right for a device that finds any page as fast as the next. (The other tests swap with it.)
+no_readahead() { echo 0 >/proc/sys/vm/page-cluster; }
 
 # take_counters FILE: bytes and requests as the swap code, the block layer and the ring count them, in lines
 # NAME NUMBER. Waits for I/O under way.

@@ -3,13 +3,15 @@
 # that it swaps crosses the ring. The helper's store is locked memory of the guest.
 # memory: 4G
 # timeout: 900
+# setting: SWAP_PASSES 1
 # shellcheck shell=bash
 
 load_module
 start_helper 0 1G
 swap_on
+no_readahead
 take_counters before
-cg_run 1G swap_torture --size 1536M --passes 2 --procs 2 --json >torture.json || die "swap_torture: $?"
+cg_run 1G swap_torture --size 1536M --passes "$SWAP_PASSES" --procs 2 --json >torture.json || die "swap_torture: $?"
 nothing_wrong torture.json
 take_counters after
 counters_agree before after 512

@@ -4,14 +4,16 @@
 # memory: 1200M
 # ivshmem: 1G
 # timeout: 900
+# setting: SWAP_PASSES 1
 # shellcheck shell=bash
 
 load_module
 start_helper 0 1G --store "$(ivshmem_path)"
 swap_on
+no_readahead
 take_counters before
 say "$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo) MiB of RAM are available"
-swap_torture --size 1536M --passes 2 --procs 2 --json >torture.json || die "swap_torture: $?"
+swap_torture --size 1536M --passes "$SWAP_PASSES" --procs 2 --json >torture.json || die "swap_torture: $?"
 nothing_wrong torture.json
 take_counters after
 counters_agree before after 512

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+# In steady state nothing on the way of a page allocates memory: no call in the module, nothing in the helper's threads,
+# and these make no system call but ENTER. Seen by the kernel's own tracepoints while a cgroup swaps.
+# memory: 1500M
+# timeout: 300
+# shellcheck shell=bash
+
+tracefs=/sys/kernel/tracing
+
+# threads_filter FIELD: the helper's threads, as a filter.
+threads_filter() {
+	local task
+	for task in /proc/"$(helper_says 0 pid)"/task/*; do
+		printf ' || %s == %s' common_pid "${task##*/}"
+	done | cut -c 5-
+}
+
+# module_filter: an address in the module's code. What calls kmalloc from there allocates for us.
+module_filter() {
+	local start size
+	read -r size start < <(awk '$1 == "vramswap" { print $2, $6 }' /proc/modules)
+	printf 'call_site >= %s && call_site < 0x%x' "$start" $((start + size))
+}
+
+# watch EVENT FILTER
+watch() {
+	[ -d "$tracefs/events/$1" ] || return 0
+	echo "$2" >"$tracefs/events/$1/filter"
+	echo 1 >"$tracefs/events/$1/enable"
+}
+
+# events_of PATTERN: lines of the trace.
+events_of() { grep -cE "$1" trace || true; }
+
+load_module
+start_helper 0 512M
+swap_on
+cg_run 128M sh -c 'echo $$ >torture.pid; exec swap_torture --size 256M --procs 2 --passes 1000 --json' \
+	>torture.json 2>torture.log &
+torture=$!
+wait_for "at_least 5000 vmstat_of pswpin" 60
+
+threads=$(threads_filter)
+module=$(module_filter)
+for event in kmalloc kmem_cache_alloc kmalloc_node kmem_cache_alloc_node; do
+	watch kmem/$event "$threads || ($module)"
+done
+watch kmem/mm_page_alloc "$threads"
+watch raw_syscalls/sys_enter "$threads"
+before=$(stat_of operations.write.requests)
+echo >$tracefs/trace
+echo 1 >$tracefs/tracing_on
+wait_for "at_least $((before + 5000)) stat_of operations.write.requests" 60
+echo 0 >$tracefs/tracing_on
+cat $tracefs/trace >trace
+echo 0 >$tracefs/events/enable
+
+kill -TERM "$(cat torture.pid)"
+wait $torture || die "swap_torture: $?"
+nothing_wrong torture.json
+
+pages=$(($(stat_of operations.write.requests) - before))
+enters=$(events_of 'sys_enter: NR 16 ')
+say "$pages writes and their reads: $enters times ENTER, $(events_of 'sys_enter: NR') system calls," \
+	"$(events_of ': (kmalloc|kmem_cache_alloc|mm_page_alloc)') allocations"
+[ "$enters" -gt 100 ] || die "the trace shows no helper at work: $(head -n 30 trace)"
+! grep -E ': (kmalloc|kmem_cache_alloc|mm_page_alloc)' trace | head -n 20 | grep . || die "memory was allocated"
+# 16: ioctl; 35 and 230: a nap while the engine takes long.
+! grep -E 'sys_enter: NR' trace | grep -vE 'NR (16|35|230) ' | head -n 20 | grep . || die "other system calls were made"
+swapoff /dev/vramswap0
+stop_helper 0
+unload_module

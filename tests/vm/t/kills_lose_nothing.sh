@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+# The helper dies again and again while programs swap and verify: by SIGKILL, by a crash, by the OOM killer, once more
+# while it starts, and always with others that want its device. Its successors lose nothing and nobody else dies.
+# memory: 1G
+# ivshmem: 512M
+# timeout: 200
+# setting: KILLS 20
+# setting: KILLS_SECONDS 100
+# allow-console: Call Trace:
+# shellcheck shell=bash
+
+declare -A says
+
+# Looking must not cost more than the kills: nothing here starts a process.
+pause() { read -rt "$1" <>pause || true; }
+look() {
+	local lines line
+	mapfile -t lines </run/helper-0/state
+	for line in "${lines[@]}"; do says[${line%%=*}]=${line#*=}; done
+}
+# until_state STATE: of the service.
+until_state() {
+	local end=$((SECONDS + 60 * PATIENCE))
+	look
+	while [ "${says[state]}" != "$1" ]; do
+		[ "$SECONDS" -lt "$end" ] || die "the helper is ${says[state]}, not $1: ${says[status]}"
+		pause 0.02
+		look
+	done
+}
+# until_moved SECTORS: until the disk has read so many sectors more.
+until_moved() {
+	local disk end=$((SECONDS + 60 * PATIENCE)) wanted
+	read -ra disk </sys/block/vramswap0/stat
+	wanted=$((disk[2] + $1))
+	while [ "${disk[2]}" -lt "$wanted" ]; do
+		[ "$SECONDS" -lt "$end" ] || die "no I/O"
+		pause 0.02
+		read -ra disk </sys/block/vramswap0/stat
+	done
+}
+# until_started_after STARTS: until a helper later than that start is up, or about to be.
+until_started_after() {
+	local end=$((SECONDS + 60 * PATIENCE))
+	look
+	while [ "${says[starts]}" -le "$1" ]; do
+		[ "$SECONDS" -lt "$end" ] || die "the helper is not started again: ${says[state]}"
+		pause 0.02
+		look
+	done
+}
+
+# by_oom PID: the OOM killer is called, and finds nobody whom it would rather kill.
+by_oom() {
+	echo 1000 >"/proc/$1/oom_score_adj"
+	echo f >/proc/sysrq-trigger
+}
+
+mkfifo pause
+load_module
+start_helper 0 512M --store "$(ivshmem_path)"
+cookie=$(status_of cookie)
+swap_on
+no_readahead
+cg_run 96M sh -c 'echo $$ >torture.pid; exec swap_torture --size 192M --procs 2 --passes 100000 --json' \
+	>torture.json 2>torture.log &
+torture=$!
+(while [ ! -e over ]; do
+	vramswapd --device 0 --size 64M && touch intruded
+	sleep 1
+done) >>intruder.log 2>&1 &
+intruder=$!
+
+ways=(KILL SEGV twice KILL oom ABRT)
+declare -A killed
+for i in $(seq 0 $((KILLS - 1))); do
+	way=${ways[i % ${#ways[@]}]}
+	until_state ready
+	until_moved $((RANDOM % 4096))
+	look
+	pid=${says[pid]} starts=${says[starts]}
+	case $way in
+	oom) by_oom "$pid" ;;
+	twice)
+		kill -KILL "$pid"
+		until_started_after "$starts"
+		pause 0.0$((RANDOM % 100))
+		kill -KILL "${says[pid]}" 2>/dev/null || true
+		;;
+	*) kill "-$way" "$pid" ;;
+	esac
+	until_started_after "$starts"
+	killed[$way]=$((${killed[$way]:-0} + 1))
+	[ $((i % 50)) -ne 49 ] || say "killed $((i + 1)) times in $SECONDS s; $(tail -n1 torture.log)"
+done
+until_state ready
+touch over
+wait $intruder
+[ ! -e intruded ] || die "another helper got the device: $(tail intruder.log)"
+[ -s intruder.log ] || die "nobody else tried"
+
+kill -TERM "$(cat torture.pid)"
+wait $torture || {
+	tail torture.log
+	die "swap_torture: $?"
+}
+nothing_wrong torture.json
+say "$(for way in "${!killed[@]}"; do echo -n "$way: ${killed[$way]} times, "; done)$((says[starts] - 1)) restarts," \
+	"$(stat_of replayed) requests sent again, $(wc -l <intruder.log) lines said by others"
+assert_eq "$(status_of cookie)" "$cookie" "name of the contents"
+assert_eq "$(stat_of operations.write.errors)" 0 "failed writes"
+assert_eq "$(stat_of operations.read.errors)" 0 "failed reads"
+assert_eq "$(vmstat_of oom_kill)" "${killed[oom]:-0}" "kills by the OOM killer"
+swapoff /dev/vramswap0
+stop_helper 0
+unload_module

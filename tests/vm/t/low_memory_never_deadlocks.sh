@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+# A guest of half a gigabyte, work for more than that (three times with 300 percent), and everything that makes it
+# worse: many processes, memory.high and memory.max on some, a page cache that wants room, network packets that need
+# memory at once, and limits put on the helper itself. It gets slow; it never stands still, nothing is wrong, and the
+# memory pressure is recorded.
+# memory: 512M
+# ivshmem: 2G
+# timeout: 560
+# setting: LOW_MEMORY_SECONDS 40
+# setting: LOW_MEMORY_PERCENT 140
+# shellcheck shell=bash
+
+# in_group NAME "FILE VALUE"... -- COMMAND...: in a cgroup with these settings.
+in_group() {
+	local group=/sys/fs/cgroup/$1
+	mkdir -p "$group"
+	shift
+	while [ "$1" != -- ]; do
+		echo "${1#* }" >"$group/${1%% *}"
+		shift
+	done
+	shift
+	echo "$BASHPID" >"$group/cgroup.procs"
+	exec "$@"
+}
+
+# torture NAME SIZE PROCS "FILE VALUE"...: swap torture for as long as the test lasts.
+torture() {
+	local name=$1 size=$2 procs=$3
+	shift 3
+	(in_group "$name" "$@" -- swap_torture --size "$size" --procs "$procs" --passes 100000 --json \
+		>"$name.json" 2>"$name.log") &
+	tortures+=("$name:$!")
+}
+
+load_module
+start_helper 0 2G --store "$(ivshmem_path)"
+swap_on
+no_readahead
+total=$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)
+say "$total MiB of RAM"
+take_counters before
+
+tortures=()
+# A page cache that wants room, its dirty pages and loopback traffic: a tmpfs server would be swap again, so a file on
+# ext4 in memory of the block layer's own kind.
+modprobe brd rd_nr=1 rd_size=65536
+mkfs.ext4 -q /dev/ram0
+mkdir -p /mnt/ram
+mount /dev/ram0 /mnt/ram
+(while [ ! -e over ]; do
+	dd if=/dev/zero of=/mnt/ram/file bs=64k count=500 status=none
+	cat /mnt/ram/file >/dev/null
+done) &
+cache=$!
+fio --eta=never --name=net-in --ioengine=net --listen --port=8888 --protocol=tcp --rw=read --bs=64k --size=100g \
+	--output=net-in.log &
+net_in=$!
+fio --eta=never --name=net-out --ioengine=net --hostname=localhost --port=8888 --protocol=tcp --rw=write --bs=64k \
+	--size=100g --rate=20m --output=net-out.log &
+net_out=$!
+
+part=$((total * LOW_MEMORY_PERCENT / 400))
+torture free $((part * 2))M 8
+torture high ${part}M 4 "memory.high $((part / 3))M"
+torture max ${part}M 4 "memory.max $((part / 3))M"
+
+end=$((SECONDS + LOW_MEMORY_SECONDS))
+helper=$(helper_says 0 pid)
+mkdir -p /sys/fs/cgroup/helper
+echo "$helper" >/sys/fs/cgroup/helper/cgroup.procs
+verified=0
+while [ "$SECONDS" -lt "$end" ]; do
+	# Somebody means the helper ill: its limits shrink, and its memory is asked for.
+	echo 1M >/sys/fs/cgroup/helper/memory.high
+	echo 8M >/sys/fs/cgroup/helper/memory.max || true
+	echo 64M >/sys/fs/cgroup/helper/memory.reclaim 2>/dev/null || true
+	sleep 5
+	echo max >/sys/fs/cgroup/helper/memory.max
+	now=$(sed -nE 's/.*verified ([0-9]+),.*/\1/p' free.log high.log max.log | sort -n | tail -n1)
+	say "$(grep -h . /proc/pressure/memory | tr '\n' ' ' | cut -c 1-120) verified ${now:-0}"
+	[ "${now:-0}" -ge "$verified" ] || die "the count of verified pages went back"
+	verified=${now:-0}
+done
+touch over
+assert_eq "$(helper_says 0 pid)" "$helper" "pid of the helper, which must have lived through it"
+
+for torture in "${tortures[@]}"; do
+	name=${torture%%:*}
+	kill -TERM "${torture#*:}"
+	wait "${torture#*:}" || {
+		tail -n 5 "$name.log"
+		die "swap_torture '$name': $?"
+	}
+	nothing_wrong "$name.json"
+	[ "$(tail -n1 "$name.json" | jq .verified)" != 0 ] || die "'$name' did nothing"
+done
+kill $net_out $net_in 2>/dev/null || true
+wait $cache $net_in $net_out 2>/dev/null || true
+umount /mnt/ram
+take_counters after
+counters_agree before after 256
+assert_eq "$(vmstat_of oom_kill)" 0 "processes killed for lack of memory"
+say "pressure: $(tr '\n' ' ' </proc/pressure/memory)"
+swapoff /dev/vramswap0
+stop_helper 0
+unload_module
