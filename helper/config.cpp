@@ -29,8 +29,9 @@ constexpr std::string_view footer = R"(Examples:
 The module comes first (modprobe vramswap), and the helper must be root. It stays in the foreground.
 SIGTERM or SIGINT stops it, but only once nothing uses the device: swapoff first, or it goes on serving.
 
-Started by systemd with FileDescriptorStoreMax=, a helper that was killed is followed by one that takes the contents
-over. Until then all I/O waits; nothing is lost. Without it, contents in memory of the helper's own die with it.
+It is two processes, a worker that serves the device and a keeper. If the worker dies, the keeper starts another, which
+takes the contents over; until then I/O waits, and nothing is lost. If the keeper is killed too, systemd can do the
+same (FileDescriptorStoreMax=8, NotifyAccess=all); without it, contents in memory of the helper's own die with it.
 
 Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line.)";
 

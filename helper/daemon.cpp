@@ -77,10 +77,14 @@ Result<Verdict> Daemon::lead() {
     return serve();
 }
 
-Result<void> Daemon::prepare_process() {
-    if (config_.size)
-        if (const auto capacity = policy::capacity(config_.size); !capacity)
+Result<void> Daemon::prepare_keeper(const Config& config) {
+    if (config.size)
+        if (const auto capacity = policy::capacity(config.size); !capacity)
             return std::unexpected(capacity.error());
+    return in_turn(lowmem::become_io_flusher, lowmem::lock_memory, lowmem::refuse_oom_kill);
+}
+
+Result<void> Daemon::prepare_process() {
     if (auto flusher = lowmem::become_io_flusher(); !flusher)
         return flusher;
     lowmem::steady_malloc();
@@ -93,10 +97,7 @@ Result<void> Daemon::prepare_process() {
 
 /// Looks at what a predecessor left, and decides between its contents and new ones.
 Result<void> Daemon::choose_start() {
-    auto fds = manager_.take_fds();
-    if (!fds)
-        return pass_on(fds);
-    inherited_ = std::move(*fds);
+    inherited_ = manager_.take_fds();
     policy::Inheritance left;
     left.store_fd_found = std::ranges::count(inherited_, HostEngine::kept_name, &InheritedFd::name) != 0;
     const auto kept = std::ranges::find(inherited_, SessionState::kept_name, &InheritedFd::name);
@@ -237,11 +238,11 @@ Result<void> Daemon::hand_to_manager() {
     if (auto written = state_->write(record_); !written)
         return written;
     if (!manager_.there())
-        log_.notice("no service manager keeps the contents: if this process is killed, {}",
+        log_.notice("no service manager keeps the contents: if vramswapd is killed as a whole, {}",
                     config_.store.empty() ? "they are lost" : "no successor can vouch for them");
     // If it does not, the device is served all the same: it is as good as without a manager.
     if (auto kept = keep_descriptors(); !kept)
-        log_.warning("{}; if this process is killed, the contents may be lost", kept.error().message);
+        log_.warning("{}; if vramswapd is killed, the contents may be lost", kept.error().message);
     return {};
 }
 

@@ -27,7 +27,12 @@ struct Verdict {
 /// descriptors, device attached, engine, session, memory locked, START.
 class Daemon {
 public:
-    Daemon(Config config, const Log& log) : config_(std::move(config)), log_(log) {}
+    Daemon(Config config, KeeperLink keeper, const Log& log)
+        : config_(std::move(config)), log_(log), manager_(std::move(keeper)) {}
+
+    /// What must be before the worker is started, and holds for the keeper too: a size that makes sense, memory that is
+    /// never waited for, locked, and spared by the OOM killer.
+    [[nodiscard]] static Result<void> prepare_keeper(const Config& config);
 
     /// Runs until the device is stopped or cannot be served any more. Called once.
     [[nodiscard]] Verdict run();

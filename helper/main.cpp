@@ -7,11 +7,39 @@
 
 #include "config.hpp"
 #include "daemon.hpp"
+#include "keeper.hpp"
 #include "log.hpp"
+#include "service_manager.hpp"
 
 namespace {
 
 constexpr int usage_failure = 2;
+
+/// The worker's process.
+int serve(const vramswap::Config& config, vramswap::KeeperLink keeper, const vramswap::Log& log) {
+    vramswap::Daemon daemon(config, std::move(keeper), log);
+    const vramswap::Verdict verdict = daemon.run();
+    if (verdict.at_once)
+        std::_Exit(verdict.status);
+    return verdict.status;
+}
+
+/// This process, which keeps what the worker must not lose.
+int keep(const vramswap::Config& config, const vramswap::Log& log) {
+    auto prepared = vramswap::Daemon::prepare_keeper(config);
+    auto fds = vramswap::ServiceManager::inherited_fds();
+    if (prepared && !fds)
+        prepared = std::unexpected(fds.error());
+    if (!prepared) {
+        log.error("{}", prepared.error().message);
+        return EXIT_FAILURE;
+    }
+    vramswap::Keeper keeper(std::move(*fds), log);
+    const auto status = keeper.run([&](vramswap::KeeperLink link) { return serve(config, std::move(link), log); });
+    if (!status)
+        log.error("{}", status.error().message);
+    return status ? *status : EXIT_FAILURE;
+}
 
 int run(int argc, const char* const* argv) {
     auto parsed = vramswap::parse_config(argc, argv);
@@ -24,11 +52,7 @@ int run(int argc, const char* const* argv) {
         fmt::print("{}", text->text);
         return EXIT_SUCCESS;
     }
-    vramswap::Daemon daemon(std::move(std::get<vramswap::Config>(*parsed)), log);
-    const vramswap::Verdict verdict = daemon.run();
-    if (verdict.at_once)
-        std::_Exit(verdict.status);
-    return verdict.status;
+    return keep(std::get<vramswap::Config>(*parsed), log);
 }
 
 } // namespace

@@ -15,9 +15,10 @@ constexpr std::chrono::microseconds patience = std::chrono::seconds(5);
 } // namespace
 
 // NOLINTNEXTLINE(concurrency-mt-unsafe): before there are threads
-ServiceManager::ServiceManager() : there_(std::getenv("NOTIFY_SOCKET") != nullptr) {}
+ServiceManager::ServiceManager(KeeperLink keeper)
+    : keeper_(std::move(keeper)), there_(std::getenv("NOTIFY_SOCKET") != nullptr) {}
 
-Result<std::vector<InheritedFd>> ServiceManager::take_fds() const {
+Result<std::vector<InheritedFd>> ServiceManager::inherited_fds() {
     char** names = nullptr;
     const int count = ::sd_listen_fds_with_names(1, &names);
     if (count < 0)
@@ -36,8 +37,8 @@ Result<std::vector<InheritedFd>> ServiceManager::take_fds() const {
 }
 
 Result<void> ServiceManager::keep(const std::string& name, int fd) const {
-    if (!there_)
-        return {};
+    if (auto kept = keeper_.keep(name, fd); !kept || !there_)
+        return kept;
     // FDPOLL=0: a descriptor that reports an error or hangs up is still worth keeping.
     const std::string message = fmt::format("FDSTORE=1\nFDNAME={}\nFDPOLL=0", name);
     if (const int code = ::sd_pid_notify_with_fds(0, 0, message.c_str(), &fd, 1); code < 0)
@@ -46,18 +47,20 @@ Result<void> ServiceManager::keep(const std::string& name, int fd) const {
 }
 
 void ServiceManager::forget(std::string_view name) const {
+    keeper_.forget(name);
     notify(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name));
 }
 
 Result<void> ServiceManager::sync() const {
-    if (!there_)
-        return {};
+    if (auto synced = keeper_.sync(); !synced || !there_)
+        return synced;
     if (const int code = ::sd_notify_barrier(0, static_cast<std::uint64_t>(patience.count())); code < 0)
         return fail(-code, "the service manager does not answer: {}", errno_text(-code));
     return {};
 }
 
 void ServiceManager::ready(const std::string& status) const {
+    keeper_.live();
     notify("READY=1\nSTATUS=" + status);
 }
 

@@ -7,31 +7,35 @@
 
 #include "engine.hpp"
 #include "error.hpp"
+#include "keeper.hpp"
 
 namespace vramswap {
 
-/// The service manager that started this process: it is told of our state and keeps descriptors for a successor.
-/// Without one, everything here does nothing.
+/// Those who keep descriptors for a successor and are told of our state: the keeper, and the service manager that
+/// started it, if one did. (A unit needs NotifyAccess=all.)
 ///
-/// Talking to it can wait for it, and it may itself wait for a page that only we can bring back. So nothing here is
-/// called between the loss of a session and the START of the next.
+/// Talking to the service manager can wait for it, and it may itself wait for a page that only we can bring back. So
+/// nothing here is called between the loss of a session and the START of the next.
 class ServiceManager {
 public:
-    ServiceManager();
+    explicit ServiceManager(KeeperLink keeper);
 
-    /// True if there is one to talk to.
+    /// True if there is a service manager to talk to.
     [[nodiscard]] bool there() const noexcept { return there_; }
 
-    /// The descriptors kept from a predecessor, with their names. Works once.
-    [[nodiscard]] Result<std::vector<InheritedFd>> take_fds() const;
+    /// What the service manager kept from a predecessor of this process, with names. Works once.
+    [[nodiscard]] static Result<std::vector<InheritedFd>> inherited_fds();
 
-    /// Asks it to keep a duplicate of `fd` under `name`.
+    /// The descriptors kept from a predecessor, with their names. Works once.
+    [[nodiscard]] std::vector<InheritedFd> take_fds() { return keeper_.take_fds(); }
+
+    /// Asks both to keep a duplicate of `fd` under `name`.
     [[nodiscard]] Result<void> keep(const std::string& name, int fd) const;
 
-    /// Asks it to let go of all descriptors named `name`.
+    /// Asks both to let go of all descriptors named `name`.
     void forget(std::string_view name) const;
 
-    /// Waits until it has read all that was sent; error after a few seconds.
+    /// Waits until they have read all that was sent; error after a few seconds.
     [[nodiscard]] Result<void> sync() const;
 
     void ready(const std::string& status) const;
@@ -41,6 +45,7 @@ public:
 private:
     void notify(const std::string& message) const;
 
+    KeeperLink keeper_;
     bool there_;
 };
 

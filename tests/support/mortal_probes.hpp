@@ -25,7 +25,7 @@ struct Fate {
     Fate() {
         const char* const text = std::getenv("VRAMSWAP_DIE_AT");
         mark = std::getenv("VRAMSWAP_DIE_MARK");
-        if (text == nullptr || (mark != nullptr && ::access(mark, F_OK) == 0))
+        if (text == nullptr)
             return;
         const std::string_view all(text);
         const std::size_t colon = all.find(':');
@@ -45,8 +45,12 @@ inline std::atomic<unsigned long> passes{0};
 inline void at(std::string_view probe) noexcept {
     if (probe != fate.probe || ++passes != fate.pass)
         return;
-    if (fate.mark != nullptr)
-        (void)::close(::open(fate.mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    if (fate.mark != nullptr) {
+        const int mark = ::open(fate.mark, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+        if (mark < 0)
+            return; // a predecessor, perhaps of the same keeper, has died for it
+        (void)::close(mark);
+    }
     if (fate.signal == 0)
         ::_exit(3);
     (void)::signal(fate.signal, SIG_DFL);

@@ -62,6 +62,14 @@ def set_oom_score(value):
         print("service_manager: oom_score_adj:", error, file=sys.stderr)
 
 
+def parent_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError):
+        return 0
+
+
 def same_file(one, other):
     me = os.getpid()
     result = LIBC.syscall(SYS_KCMP, me, me, KCMP_FILE, one, other)
@@ -272,7 +280,7 @@ class Manager:
         return True
 
     def take(self, fields, fds, sender):
-        if self.pid and sender not in (0, self.pid):
+        if self.pid and sender not in (0, self.pid) and parent_of(sender) != self.pid:
             self.log(f"a message from {sender}, who is not the service, is taken all the same")
         if fields.get("FDSTORE") == "1" and (self.wanted or self.state != "stopping"):
             name = fields.get("FDNAME", "stored")

@@ -133,7 +133,18 @@ tell_helper() {
 	wait_for "at_least $((before + 1)) helper_says $device commands" 20
 }
 
-# kill_helper DEVICE: SIGKILL, until it is gone.
+# worker_of DEVICE: the process that serves it. (The service manager knows only the keeper.)
+worker_of() { status_of helper_pid "$1"; }
+
+# kill_worker DEVICE [SIGNAL]: until its keeper has started another that serves the device.
+kill_worker() {
+	local pid
+	pid=$(worker_of "$1")
+	kill "-${2:-KILL}" "$pid"
+	wait_for "[ \"\$(worker_of $1)\" != $pid ] && [ \"\$(status_of state $1)\" = live ]" 30
+}
+
+# kill_helper DEVICE: SIGKILL for keeper and worker, until they are gone.
 kill_helper() {
 	local pid
 	pid=$(helper_says "$1" pid)

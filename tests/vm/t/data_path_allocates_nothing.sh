@@ -2,7 +2,7 @@
 # In steady state nothing on the way of a page allocates memory: no call in the module, nothing in the helper's threads,
 # and these make no system call but ENTER. Seen by the kernel's own tracepoints while a cgroup swaps.
 # memory: 1500M
-# timeout: 300
+# timeout: 400
 # shellcheck shell=bash
 
 tracefs=/sys/kernel/tracing
@@ -10,7 +10,7 @@ tracefs=/sys/kernel/tracing
 # threads_filter FIELD: the helper's threads, as a filter.
 threads_filter() {
 	local task
-	for task in /proc/"$(helper_says 0 pid)"/task/*; do
+	for task in /proc/"$(helper_says 0 pid)"/task/* /proc/"$(worker_of 0)"/task/*; do
 		printf ' || %s == %s' common_pid "${task##*/}"
 	done | cut -c 5-
 }
@@ -38,7 +38,7 @@ swap_on
 cg_run 128M sh -c 'echo $$ >torture.pid; exec swap_torture --size 256M --procs 2 --passes 1000 --json' \
 	>torture.json 2>torture.log &
 torture=$!
-wait_for "at_least 5000 vmstat_of pswpin" 60
+wait_for "at_least 2000 vmstat_of pswpin" 60
 
 threads=$(threads_filter)
 module=$(module_filter)
@@ -50,7 +50,7 @@ watch raw_syscalls/sys_enter "$threads"
 before=$(stat_of operations.write.requests)
 echo >$tracefs/trace
 echo 1 >$tracefs/tracing_on
-wait_for "at_least $((before + 5000)) stat_of operations.write.requests" 60
+wait_for "at_least $((before + 1000)) stat_of operations.write.requests" 120
 echo 0 >$tracefs/tracing_on
 cat $tracefs/trace >trace
 echo 0 >$tracefs/events/enable

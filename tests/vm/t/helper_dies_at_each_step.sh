@@ -13,7 +13,7 @@ for probe in sqe_taken engine_submit engine_done cqe_published; do
 	for signal in 9 11 0; do
 		# Between the requests of one batch, so that some are answered and some are not.
 		export VRAMSWAP_DIE_AT=$probe:203:$signal
-		rm -f mark
+		rm -f mark /run/helper-0/log
 		HELPER=vramswapd_mortal start_helper 0 64M
 		fio --eta=never --name=mortal --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=32 \
 			--rw=randwrite --bsrange=4k-64k --size=16M --verify=crc32c --verify_fatal=1 --do_verify=1 --output=fio.log || {
@@ -21,8 +21,9 @@ for probe in sqe_taken engine_submit engine_done cqe_published; do
 			die "fio: an I/O failed or a byte is wrong"
 		}
 		[ -e mark ] || die "the helper has not died at $probe"
-		assert_eq "$(helper_says 0 starts)" 2 "starts of the helper"
-		say "$probe, signal $signal: ended with $(grep -oE 'the service ended with .*' /run/helper-0/log | tail -n1)," \
+		assert_eq "$(helper_says 0 starts)" 1 "starts by the service manager"
+		assert_eq "$(grep -c 'kept for the next' /run/helper-0/log)" 1 "deaths of a worker"
+		say "$probe, signal $signal: $(grep -oE 'the worker .*;' /run/helper-0/log)" \
 			"$(stat_of replayed) requests sent again so far"
 		stop_helper 0
 		wait_for "! pgrep -f service_manager.py >/dev/null" 20

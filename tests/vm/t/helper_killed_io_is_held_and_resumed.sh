@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
-# The helper is killed again and again in the middle of I/O and of swapping. The service manager starts it anew with
-# the descriptors that it stored; I/O waits meanwhile, none fails, and every byte is right.
+# The helper is killed again and again in the middle of I/O and of swapping: its worker alone, for which the keeper
+# starts another, and both, which the service manager starts anew with the descriptors that it stored. I/O waits
+# meanwhile, none fails, and every byte is right.
 # memory: 1500M
 # timeout: 900
 # shellcheck shell=bash
 
-# kill_in_the_middle TIMES FIELD BYTES: kills the helper each time that so many bytes more have been moved.
+# kill_in_the_middle TIMES FIELD BYTES: kills the helper each time that so many bytes more have been moved, and its
+# worker in between.
 kill_in_the_middle() {
 	local i starts
 	for i in $(seq "$1"); do
+		wait_for "at_least $(($(stat_of "$2") + $3)) stat_of $2" 60
+		kill_worker 0
 		wait_for "at_least $(($(stat_of "$2") + $3)) stat_of $2" 60
 		starts=$(helper_says 0 starts)
 		kill_helper 0
@@ -34,7 +38,7 @@ cookie=$(status_of cookie)
 say "killed in the middle of direct I/O"
 write_and_verify &
 fio=$!
-kill_in_the_middle 4 operations.write.bytes $((16 << 20))
+kill_in_the_middle 2 operations.write.bytes $((16 << 20))
 touch enough
 wait $fio || {
 	cat fio.log
@@ -47,7 +51,7 @@ cg_run 192M sh -c 'echo $$ >torture.pid; exec swap_torture --size 320M --procs 2
 	>torture.json 2>torture.log &
 torture=$!
 wait_for "[ -s torture.pid ]" 20
-kill_in_the_middle 8 operations.read.bytes $((8 << 20))
+kill_in_the_middle 4 operations.read.bytes $((8 << 20))
 kill -TERM "$(cat torture.pid)"
 wait $torture || {
 	tail torture.log
@@ -56,9 +60,9 @@ wait $torture || {
 nothing_wrong torture.json
 swapoff /dev/vramswap0
 
-say "killed $(($(helper_says 0 starts) - 1)) times; $(stat_of replayed) requests were sent again;" \
+say "$(grep -c 'kept for the next' /run/helper-0/log) workers killed, $(($(helper_says 0 starts) - 1)) helpers; $(stat_of replayed) requests were sent again;" \
 	"longest I/O under $(stat_of operations.write.all_below_ns) ns"
-assert_eq "$(helper_says 0 starts)" 13 "starts of the helper"
+assert_eq "$(helper_says 0 starts)" 7 "starts of the helper"
 assert_eq "$(status_of cookie)" "$cookie" "name of the contents"
 assert_eq "$(stat_of operations.write.errors)" 0 "failed writes"
 assert_eq "$(stat_of operations.read.errors)" 0 "failed reads"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The helper dies again and again while programs swap and verify: by SIGKILL, by a crash, by the OOM killer, once more
-# while it starts, and always with others that want its device. Its successors lose nothing and nobody else dies.
+# The helper's worker dies again and again while programs swap and verify: by SIGKILL, by a crash, by the OOM killer,
+# once more while it starts, together with its keeper, and always with others that want the device. Its successors lose
+# nothing and nobody else dies.
 # memory: 1G
 # ivshmem: 512M
 # timeout: 200
@@ -39,11 +40,23 @@ until_moved() {
 		read -ra disk </sys/block/vramswap0/stat
 	done
 }
-# until_started_after STARTS: until a helper later than that start is up, or about to be.
-until_started_after() {
+# until_other_worker PID: until the keeper has another worker than that.
+until_other_worker() {
+	local end=$((SECONDS + 60 * PATIENCE))
+	worker=$1
+	while [ "$worker" = "$1" ] || [ -z "$worker" ]; do
+		[ "$SECONDS" -lt "$end" ] || die "no worker is started again"
+		pause 0.02
+		look
+		read -r worker _ </proc/"${says[pid]}/task/${says[pid]}/children" || true # it has no end of line
+	done
+}
+
+# until_new_keeper PID: until the service manager has started another than that.
+until_new_keeper() {
 	local end=$((SECONDS + 60 * PATIENCE))
 	look
-	while [ "${says[starts]}" -le "$1" ]; do
+	while [ "${says[pid]}" = "$1" ] || [ "${says[pid]}" = 0 ]; do
 		[ "$SECONDS" -lt "$end" ] || die "the helper is not started again: ${says[state]}"
 		pause 0.02
 		look
@@ -71,25 +84,31 @@ torture=$!
 done) >>intruder.log 2>&1 &
 intruder=$!
 
-ways=(KILL SEGV twice KILL oom ABRT)
+ways=(KILL SEGV twice keeper oom ABRT)
 declare -A killed
 for i in $(seq 0 $((KILLS - 1))); do
 	way=${ways[i % ${#ways[@]}]}
 	until_state ready
+	until_other_worker 0
 	until_moved $((RANDOM % 4096))
-	look
-	pid=${says[pid]} starts=${says[starts]}
+	pid=$worker
 	case $way in
+	keeper)
+		pid=${says[pid]}
+		kill -KILL "$pid"
+		until_new_keeper "$pid"
+		;;
 	oom) by_oom "$pid" ;;
 	twice)
 		kill -KILL "$pid"
-		until_started_after "$starts"
+		until_other_worker "$pid"
 		pause 0.0$((RANDOM % 100))
-		kill -KILL "${says[pid]}" 2>/dev/null || true
+		pid=$worker
+		kill -KILL "$pid" 2>/dev/null || true
 		;;
 	*) kill "-$way" "$pid" ;;
 	esac
-	until_started_after "$starts"
+	[ "$way" = keeper ] || until_other_worker "$pid"
 	killed[$way]=$((${killed[$way]:-0} + 1))
 	[ $((i % 50)) -ne 49 ] || say "killed $((i + 1)) times in $SECONDS s; $(tail -n1 torture.log)"
 done
@@ -105,7 +124,7 @@ wait $torture || {
 	die "swap_torture: $?"
 }
 nothing_wrong torture.json
-say "$(for way in "${!killed[@]}"; do echo -n "$way: ${killed[$way]} times, "; done)$((says[starts] - 1)) restarts," \
+say "$(for way in "${!killed[@]}"; do echo -n "$way: ${killed[$way]} times, "; done)$((says[starts] - 1)) keepers killed," \
 	"$(stat_of replayed) requests sent again, $(wc -l <intruder.log) lines said by others"
 assert_eq "$(status_of cookie)" "$cookie" "name of the contents"
 assert_eq "$(stat_of operations.write.errors)" 0 "failed writes"

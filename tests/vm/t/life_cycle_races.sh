@@ -49,6 +49,7 @@ look() {
 kills() {
 	kill_helper 1
 	wait_helper 1 ready
+	kill_worker 1
 	sleep 0.5
 }
 

@@ -39,7 +39,7 @@ assert_eq "$(busy "$second")" 1 "queues that CPU 1 uses"
 assert_eq "$(busy "$both")" 2 "queues that both use"
 
 # One thread of the helper serves each queue that has work.
-pid=$(helper_says 0 pid)
+pid=$(worker_of 0)
 say "the helper's threads and the CPU time of each, in ticks:" \
 	"$(awk '{ printf "%s:%d ", $2, $14 + $15 }' /proc/"$pid"/task/*/stat)"
 stop_helper 0

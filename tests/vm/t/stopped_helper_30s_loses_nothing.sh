@@ -22,8 +22,8 @@ fio=$!
 wait_for "at_least 1000 vmstat_of pswpin" 60
 wait_for "at_least 1000 stat_of operations.write.requests 1" 30
 
-tell_helper 0 signal STOP
-tell_helper 1 signal STOP
+workers=("$(worker_of 0)" "$(worker_of 1)")
+kill -STOP "${workers[@]}"
 stopped=$SECONDS
 wait_state held 1 20
 say "after $((SECONDS - stopped)) s the second device is held, for its helper is silent"
@@ -37,8 +37,7 @@ assert_eq "$(status_of state 1)" held "state of the second device"
 [ -d "/proc/$fio" ] || die "fio ended while its device stood still"
 reads=$(stat_of operations.read.requests 0)
 
-tell_helper 0 signal CONT
-tell_helper 1 signal CONT
+kill -CONT "${workers[@]}"
 wait_state live 1 30
 wait_for "at_least $((reads + 1000)) stat_of operations.read.requests 0" 60
 kill -TERM "$(cat torture.pid)"
