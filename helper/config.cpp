@@ -33,7 +33,8 @@ It is two processes, a worker that serves the device and a keeper. If the worker
 takes the contents over; until then I/O waits, and nothing is lost. If the keeper is killed too, systemd can do the
 same (FileDescriptorStoreMax=8, NotifyAccess=all); without it, contents in memory of the helper's own die with it.
 
-Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line.)";
+Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line, 128 and the signal's number if the
+worker was killed before it had anything to keep.)";
 
 /// The power of two that a size's suffix stands for, or nothing for an unknown one.
 std::optional<unsigned> suffix_shift(std::string_view suffix) {

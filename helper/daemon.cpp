@@ -63,7 +63,7 @@ Verdict Daemon::run() {
     if (verdict)
         return *verdict;
     log_.error("{}", verdict.error().message);
-    if (!was_live_) // else the manager may wait for a page of ours
+    if (!was_live_ && start_ != policy::Start::resume) // else the manager may wait for a page of ours
         manager_.status(verdict.error().message);
     return {.status = 1};
 }
@@ -77,11 +77,14 @@ Result<Verdict> Daemon::lead() {
     return serve();
 }
 
-Result<void> Daemon::prepare_keeper(const Config& config) {
+Result<void> Daemon::prepare_keeper(const Config& config, const Log& log) {
     if (config.size)
         if (const auto capacity = policy::capacity(config.size); !capacity)
             return std::unexpected(capacity.error());
-    return in_turn(lowmem::become_io_flusher, lowmem::lock_memory, lowmem::refuse_oom_kill);
+    auto prepared = in_turn(lowmem::become_io_flusher, lowmem::lock_memory, lowmem::refuse_oom_kill);
+    if (prepared)
+        lowmem::free_own_cgroup(log);
+    return prepared;
 }
 
 Result<void> Daemon::prepare_process() {
@@ -158,7 +161,9 @@ Result<std::unique_ptr<RingClient>> Daemon::attach(std::uint64_t cookie) {
         auto client = attach_once(cookie);
         if (client || !passing(client.error()) || Clock::now() >= until)
             return client;
-        if (stop_requested(attach_interval))
+        if (start_ == policy::Start::resume)
+            std::this_thread::sleep_for(attach_interval); // contents in use are not given up for being told to stop
+        else if (stop_requested(attach_interval))
             return fail(ECANCELED, "stopped while waiting for /dev/vramswapc{}", config_.device);
     }
 }
@@ -210,7 +215,6 @@ Result<void> Daemon::make_contents() {
 }
 
 Result<void> Daemon::protect_memory() {
-    lowmem::free_own_cgroup(log_);
     return in_turn(lowmem::lock_memory, lowmem::refuse_oom_kill);
 }
 
@@ -323,6 +327,7 @@ Result<bool> Daemon::try_stop() {
     manager_.stopping(text);
     (void)session_->finish();
     give_up_contents();
+    (void)manager_.sync(); // while it can still see who it was that spoke
     return true;
 }
 

@@ -87,7 +87,7 @@ Result<Extent> regular_extent(int fd, const struct stat& status, std::uint64_t c
                      (details.stx_attributes & STATX_ATTR_DAX) != 0;
     if (!huge && !dax && kind != TMPFS_MAGIC && kind != ramfs_magic_number)
         log.warning("{} is on a file system that writes to a disk: when memory is low, swapping to it can wait for "
-                    "itself; use hugetlbfs, tmpfs or a DAX device",
+                    "itself; use hugetlbfs, a DAX device, or no --store at all",
                     name);
     const std::uint64_t size = std::max(round_up(capacity, extent.granule), static_cast<std::uint64_t>(status.st_size));
     if (auto allocated = allocate(fd, size, name); !allocated)

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -29,14 +30,17 @@ using namespace std::chrono_literals;
 
 constexpr auto sync_patience = 5s;
 
-/// Before another start, after so many that did not get live: none at first, then twice as long each time.
+/// Before another start, after so many that came to nothing: none at first, then twice as long each time.
 std::chrono::milliseconds delay_before(unsigned starts) {
     constexpr auto first = 50ms;
     constexpr auto longest = 5s;
-    if (starts == 0)
+    if (starts <= 1)
         return 0ms;
-    return std::min<std::chrono::milliseconds>(first * (1U << std::min(starts - 1, 10U)), longest);
+    return std::min<std::chrono::milliseconds>(first * (1U << std::min(starts - 2, 10U)), longest);
 }
+
+/// A worker that was live for less has not proved that it can live.
+constexpr auto moment = 1s;
 
 /// What a shell reports for a process that a signal ended.
 constexpr int killed_status = 128;
@@ -182,6 +186,8 @@ void Keeper::forget(std::string_view name) {
 
 Result<int> Keeper::run(const Work& work) {
     const sigset_t heard = signals_heard();
+    // Whatever we inherited: dead workers shall be reported.
+    (void)::signal(SIGCHLD, SIG_DFL);
     if (::sigprocmask(SIG_BLOCK, &heard, &outside_) != 0) // NOLINT(concurrency-mt-unsafe): there are no threads
         return fail(errno, "could not block signals: {}", errno_text(errno));
     signals_ = Fd(::signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -202,12 +208,12 @@ Result<int> Keeper::run(const Work& work) {
 }
 
 Result<void> Keeper::spawn(const Work& work) {
+    ++starts_;
     std::array<int, 2> pair{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
         return fail(errno, "could not make a socket for the worker: {}", errno_text(errno));
     socket_ = Fd(pair[0]);
     Fd other(pair[1]);
-    ++starts_;
     const pid_t keeper = ::getpid();
     const pid_t pid = ::fork();
     if (pid < 0)
@@ -227,9 +233,10 @@ void Keeper::become_worker(const Work& work, Fd socket, pid_t keeper) {
     (void)::setpgid(0, 0);
     signals_ = Fd();
     socket_ = Fd();
-    // A signal to stop that is under way already stays blocked until the worker looks for it.
+    // A signal to stop that is under way already stays blocked until the worker looks for it. And a terminal that wants
+    // to be written to by one process group only must not stop it.
     sigset_t blocked = outside_;
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGTTOU})
         ::sigaddset(&blocked, signal);
     ::sigprocmask(SIG_SETMASK, &blocked, nullptr); // NOLINT(concurrency-mt-unsafe): there are no threads
     std::vector<InheritedFd> kept;
@@ -247,24 +254,31 @@ void Keeper::listen() {
         return;
     while (hear()) {
     }
+    look_after_worker();
     pass_signals_on();
 }
 
+/// Is the worker dead? Its last words are heard then.
+void Keeper::look_after_worker() {
+    int status = 0;
+    if (worker_ == 0 || ::waitpid(worker_, &status, WNOHANG) != worker_)
+        return;
+    while (hear()) {
+    }
+    bury(status);
+}
+
+/// To a worker that serves, and to the first, which has nothing to lose yet. Another that is not live must not give up:
+/// it is told when it serves, and says itself whether it may stop.
 void Keeper::pass_signals_on() {
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo != SIGCHLD) {
-            stopping_ = true;
-            if (worker_ != 0)
-                (void)::kill(worker_, static_cast<int>(info.ssi_signo));
+        if (info.ssi_signo == SIGCHLD)
             continue;
-        }
-        int status = 0;
-        if (worker_ != 0 && ::waitpid(worker_, &status, WNOHANG) == worker_) {
-            while (hear()) { // its last words
-            }
-            bury(status);
-        }
+        if (worker_ != 0 && (live_ || !served_))
+            (void)::kill(worker_, static_cast<int>(info.ssi_signo));
+        else
+            stop_signal_ = static_cast<int>(info.ssi_signo);
     }
 }
 
@@ -282,8 +296,11 @@ bool Keeper::hear() {
         forget(heard->message.name.data());
         break;
     case Kind::live:
-        starts_ = 0;
-        stopping_ = false;
+        served_ = true;
+        live_ = true;
+        live_since_ = std::chrono::steady_clock::now();
+        if (stop_signal_ != 0)
+            (void)::kill(worker_, std::exchange(stop_signal_, 0));
         break;
     case Kind::sync:
         (void)send_message(socket_.get(), heard->message);
@@ -299,8 +316,9 @@ void Keeper::bury(int status) {
     const int code = exited ? WEXITSTATUS(status) : WTERMSIG(status);
     const bool contents =
         std::ranges::any_of(kept_, [](const Kept& kept) { return kept.file.name == SessionState::kept_name; });
-    const bool was_live = starts_ == 0;
-    if (!contents || (exited && (code == 0 || (stopping_ && !was_live)))) {
+    if (std::exchange(live_, false) && std::chrono::steady_clock::now() - live_since_ > moment)
+        starts_ = 0;
+    if (!contents || (exited && (code == 0 || !served_))) {
         over_ = true;
         status_ = exited ? code : killed_status + code;
         if (!exited)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -62,8 +63,9 @@ public:
     Keeper& operator=(Keeper&&) = delete;
     ~Keeper();
 
-    /// Until a worker ends with 0, or in any way that leaves no contents to go on with. Signals to stop are passed on
-    /// to it. Returns the exit status; an error if the first worker cannot be started. Call before there are threads.
+    /// Until a worker ends with 0, or leaves no contents to go on with, or fails before one was ever live: what to do
+    /// about that is for the user to know. Signals to stop are passed on to it. Returns the exit status; an error if
+    /// the first worker cannot be started. Call before there are threads.
     [[nodiscard]] Result<int> run(const Work& work);
 
 private:
@@ -76,6 +78,7 @@ private:
     [[nodiscard]] Result<void> spawn(const Work& work);
     [[noreturn]] void become_worker(const Work& work, Fd socket, pid_t keeper);
     void listen();
+    void look_after_worker();
     void pass_signals_on();
     bool hear();
     void keep(std::string_view name, Fd fd);
@@ -85,11 +88,16 @@ private:
     std::vector<Kept> kept_;
     Log log_;
     Fd signals_;
-    sigset_t outside_{};    ///< the signals blocked before run
-    Fd socket_;             ///< to the worker
-    pid_t worker_ = 0;      ///< 0: there is none
-    unsigned starts_ = 0;   ///< since the device was live
-    bool stopping_ = false; ///< a signal to stop was passed on since then
+    sigset_t outside_{};  ///< the signals blocked before run
+    Fd socket_;           ///< to the worker
+    pid_t worker_ = 0;    ///< 0: there is none
+    bool served_ = false; ///< a worker was live under this keeper
+    bool live_ = false;
+    std::chrono::steady_clock::time_point live_since_;
+    // Since a worker was live for more than a moment.
+    unsigned starts_ = 0;
+    // For the next worker that is live; 0: none.
+    int stop_signal_ = 0;
     bool over_ = false;
     int status_ = 0;
 };

@@ -43,7 +43,7 @@ bool alone_in(const std::string& cgroup) {
     std::ifstream file(cgroup + "/cgroup.procs");
     bool seen = false;
     for (pid_t pid = 0; file >> pid; seen = true)
-        if (pid != ::getpid() && pid != ::getppid()) // the keeper is one of us
+        if (pid != ::getpid())
             return false;
     return seen;
 }

@@ -26,8 +26,8 @@ void steady_malloc();
 /// The OOM killer takes everyone else first: without the helper all that is swapped out waits.
 [[nodiscard]] Result<void> refuse_oom_kill();
 
-/// No throttling and no swapping of this process's cgroup (version 2), provided that the process is alone in it.
-/// Best effort: the warning says what to do where it is not permitted.
+/// No throttling and no swapping of this process's cgroup (version 2), provided that the process is alone in it: so
+/// before it starts others. Best effort: the warning says what to do where it is not permitted.
 void free_own_cgroup(const Log& log);
 
 /// Turns off the block layer's writeback throttling for vramswapN: made for disks that grow slow under writes, it would

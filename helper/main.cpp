@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -9,6 +10,7 @@
 #include "daemon.hpp"
 #include "keeper.hpp"
 #include "log.hpp"
+#include "log_writer.hpp"
 #include "service_manager.hpp"
 
 namespace {
@@ -26,7 +28,12 @@ int serve(const vramswap::Config& config, vramswap::KeeperLink keeper, const vra
 
 /// This process, which keeps what the worker must not lose.
 int keep(const vramswap::Config& config, const vramswap::Log& log) {
-    auto prepared = vramswap::Daemon::prepare_keeper(config);
+    // A reader of our lines that ends must not end us.
+    (void)std::signal(SIGPIPE, SIG_IGN);
+    auto prepared = vramswap::Daemon::prepare_keeper(config, log);
+    const auto writer = vramswap::LogWriter::start();
+    if (!writer)
+        log.warning("{}", writer.error().message);
     auto fds = vramswap::ServiceManager::inherited_fds();
     if (prepared && !fds)
         prepared = std::unexpected(fds.error());

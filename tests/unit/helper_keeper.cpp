@@ -99,6 +99,16 @@ TEST_CASE("what a killed worker handed over is there for the next, and for the o
     CHECK(starts.value() == 3);
 }
 
+TEST_CASE("a worker that fails before any was live is not started again") {
+    const Counter starts;
+    CHECK(run([&](KeeperLink link) {
+              starts.next();
+              (void)keep_contents(link);
+              return 1;
+          }).value() == 1);
+    CHECK(starts.value() == 1);
+}
+
 TEST_CASE("contents that were forgotten are not gone on with") {
     const Counter starts;
     CHECK(run([&](KeeperLink link) {
@@ -116,9 +126,11 @@ TEST_CASE("workers that never get live are started ever more slowly, not in a ci
     CHECK(run([&](KeeperLink link) {
               if (starts.next() == 1)
                   (void)keep_contents(link);
-              return starts.value() == 4 ? 0 : 1;
+              if (starts.value() < 4)
+                  ::raise(SIGKILL);
+              return 0;
           }).value() == 0);
-    CHECK(std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(50 + 100 + 200));
+    CHECK(std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(50 + 100));
 }
 
 TEST_CASE("the keeper answers that it is done") {
@@ -135,6 +147,34 @@ TEST_CASE("a signal to stop reaches the worker, once it looks for it") {
               const timespec patience{.tv_sec = 10, .tv_nsec = 0};
               return ::sigtimedwait(&stop, nullptr, &patience) == SIGTERM ? 0 : 1;
           }).value() == 0);
+}
+
+TEST_CASE("a signal to stop that comes during a takeover waits until that is over") {
+    const Counter starts;
+    const Counter early;
+    const Counter late;
+    CHECK(run([&](KeeperLink link) {
+              sigset_t stop;
+              ::sigemptyset(&stop);
+              ::sigaddset(&stop, SIGTERM);
+              if (starts.next() == 1) {
+                  (void)keep_contents(link);
+                  link.live();
+                  return ::raise(SIGKILL);
+              }
+              ::kill(::getppid(), SIGTERM);
+              const timespec moment{.tv_sec = 0, .tv_nsec = 100'000'000};
+              if (::sigtimedwait(&stop, nullptr, &moment) == SIGTERM)
+                  early.next();
+              link.live();
+              const timespec patience{.tv_sec = 10, .tv_nsec = 0};
+              if (::sigtimedwait(&stop, nullptr, &patience) == SIGTERM)
+                  late.next();
+              return 0;
+          }).value() == 0);
+    CHECK(starts.value() == 2);
+    CHECK(early.value() == 0);
+    CHECK(late.value() == 1);
 }
 
 TEST_CASE("a worker that was told to stop before it was live is not started again") {

@@ -16,7 +16,7 @@ for probe in sqe_taken engine_submit engine_done cqe_published; do
 		rm -f mark /run/helper-0/log
 		HELPER=vramswapd_mortal start_helper 0 64M
 		fio --eta=never --name=mortal --filename=/dev/vramswap0 --ioengine=libaio --direct=1 --iodepth=32 \
-			--rw=randwrite --bsrange=4k-64k --size=16M --verify=crc32c --verify_fatal=1 --do_verify=1 --output=fio.log || {
+			--rw=randwrite --bsrange=4k-64k --size=8M --verify=crc32c --verify_fatal=1 --do_verify=1 --output=fio.log || {
 			cat fio.log
 			die "fio: an I/O failed or a byte is wrong"
 		}

@@ -42,13 +42,15 @@ until_moved() {
 }
 # until_other_worker PID: until the keeper has another worker than that.
 until_other_worker() {
-	local end=$((SECONDS + 60 * PATIENCE))
+	local end=$((SECONDS + 60 * PATIENCE)) children
 	worker=$1
 	while [ "$worker" = "$1" ] || [ -z "$worker" ]; do
 		[ "$SECONDS" -lt "$end" ] || die "no worker is started again"
 		pause 0.02
 		look
-		read -r worker _ </proc/"${says[pid]}/task/${says[pid]}/children" || true # it has no end of line
+		# The youngest of the keeper's children; the file has no end of line.
+		read -ra children </proc/"${says[pid]}/task/${says[pid]}/children" || true
+		worker=${children[-1]:-}
 	done
 }
 
@@ -79,7 +81,9 @@ cg_run 96M sh -c 'echo $$ >torture.pid; exec swap_torture --size 192M --procs 2 
 	>torture.json 2>torture.log &
 torture=$!
 (while [ ! -e over ]; do
-	vramswapd --device 0 --size 64M && touch intruded
+	status=0
+	timeout 60 vramswapd --device 0 --size 64M || status=$?
+	[ $status = 1 ] || echo $status >intruded
 	sleep 1
 done) >>intruder.log 2>&1 &
 intruder=$!
@@ -115,7 +119,7 @@ done
 until_state ready
 touch over
 wait $intruder
-[ ! -e intruded ] || die "another helper got the device: $(tail intruder.log)"
+[ ! -e intruded ] || die "another helper was not refused: status $(cat intruded), $(tail intruder.log)"
 [ -s intruder.log ] || die "nobody else tried"
 
 kill -TERM "$(cat torture.pid)"
