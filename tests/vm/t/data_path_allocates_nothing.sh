@@ -44,9 +44,9 @@ watch() {
 events_of() { grep -cE "$1" trace || true; }
 
 load_module
-start_helper 0 512M
+start_helper 0 128M
 swap_on
-cg_run 128M sh -c 'echo $$ >torture.pid; exec swap_torture --size 256M --procs 2 --passes 1000 --json' \
+cg_run 48M sh -c 'echo $$ >torture.pid; exec swap_torture --size 96M --procs 2 --passes 1000 --json' \
 	>torture.json 2>torture.log &
 torture=$!
 wait_for "at_least 2000 vmstat_of pswpin" 60

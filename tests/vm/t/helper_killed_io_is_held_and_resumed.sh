@@ -38,7 +38,7 @@ cookie=$(status_of cookie)
 say "killed in the middle of direct I/O"
 write_and_verify &
 fio=$!
-kill_in_the_middle 2 operations.write.bytes $((16 << 20))
+kill_in_the_middle 2 operations.write.bytes $((4 << 20))
 touch enough
 wait $fio || {
 	cat fio.log
@@ -51,7 +51,7 @@ cg_run 192M sh -c 'echo $$ >torture.pid; exec swap_torture --size 320M --procs 2
 	>torture.json 2>torture.log &
 torture=$!
 wait_for "[ -s torture.pid ]" 20
-kill_in_the_middle 4 operations.read.bytes $((8 << 20))
+kill_in_the_middle 4 operations.read.bytes $((2 << 20))
 kill -TERM "$(cat torture.pid)"
 wait $torture || {
 	tail torture.log
