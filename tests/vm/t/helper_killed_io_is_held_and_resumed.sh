@@ -32,7 +32,7 @@ write_and_verify() {
 }
 
 load_module
-start_helper 0 512M
+start_helper 0 256M
 cookie=$(status_of cookie)
 
 say "killed in the middle of direct I/O"
