@@ -31,7 +31,8 @@ constexpr useconds_t last_interval = 10000;
             continue;
         if (size <= 0)
             std::_Exit(EXIT_SUCCESS);
-        (void)!::write(file, lines.data(), static_cast<std::size_t>(size)); // nobody could be told
+        // If it fails, nobody could be told.
+        [[maybe_unused]] const ssize_t written = ::write(file, lines.data(), static_cast<std::size_t>(size));
     }
 }
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-# A guest of half a gigabyte, work for more than that (three times as much with 300), and everything that makes it
+# A guest of half a gigabyte, work for as much as that (three times as much with 300), and everything that makes it
 # worse: many processes, memory.high and memory.max on some, a page cache that wants room, network packets that need
 # memory at once, and limits put on the helper itself. It gets slow; it never stands still, nothing is wrong, and the
 # memory pressure is recorded.
 # memory: 512M
 # ivshmem: 2G
 # timeout: 560
-# setting: LOW_MEMORY_SECONDS 40
-# setting: LOW_MEMORY_PERCENT 110
+# setting: LOW_MEMORY_SECONDS 20
+# setting: LOW_MEMORY_PERCENT 90
 # allow-console: Call Trace:
 # shellcheck shell=bash
 
