@@ -214,10 +214,6 @@ Result<void> Daemon::make_contents() {
     return adopted;
 }
 
-Result<void> Daemon::protect_memory() {
-    return in_turn(lowmem::lock_memory, lowmem::refuse_oom_kill);
-}
-
 Result<void> Daemon::keep_descriptors() {
     auto kept = manager_.keep(std::string(SessionState::kept_name), state_->fd());
     for (const KeptFd& fd : engine_->kept())
@@ -254,8 +250,9 @@ Result<void> Daemon::start_first() {
     auto session = Session::prepare(std::move(client_), *engine_, config_);
     if (!session)
         return pass_on(session);
-    auto started = in_turn([this] { return protect_memory(); }, [this] { return hand_to_manager(); },
-                           [&] { return (*session)->start(); });
+    auto started = in_turn(
+        lowmem::lock_memory, lowmem::refuse_oom_kill, [this] { return hand_to_manager(); },
+        [&] { return (*session)->start(); });
     if (!started) {
         if (start_ == policy::Start::fresh)
             give_up_contents();
@@ -327,7 +324,9 @@ Result<bool> Daemon::try_stop() {
     manager_.stopping(text);
     (void)session_->finish();
     give_up_contents();
-    (void)manager_.sync(); // while it can still see who it was that spoke
+    // While the manager can still see who it was that spoke.
+    if (auto synced = manager_.sync(); !synced)
+        log_.warning("{}", synced.error().message);
     return true;
 }
 

@@ -47,7 +47,6 @@ private:
     [[nodiscard]] Result<std::unique_ptr<RingClient>> attach(std::uint64_t cookie);
     [[nodiscard]] Result<std::unique_ptr<RingClient>> attach_once(std::uint64_t cookie);
     [[nodiscard]] Result<void> make_contents();
-    [[nodiscard]] Result<void> protect_memory();
     [[nodiscard]] Result<void> keep_descriptors();
     [[nodiscard]] Result<void> hand_to_manager();
     [[nodiscard]] Result<void> start_first();

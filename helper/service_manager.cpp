@@ -14,9 +14,10 @@ constexpr std::chrono::microseconds patience = std::chrono::seconds(5);
 
 } // namespace
 
-// NOLINTNEXTLINE(concurrency-mt-unsafe): before there are threads
+// NOLINTBEGIN(concurrency-mt-unsafe): before there are threads
 ServiceManager::ServiceManager(KeeperLink keeper)
     : keeper_(std::move(keeper)), there_(std::getenv("NOTIFY_SOCKET") != nullptr) {}
+// NOLINTEND(concurrency-mt-unsafe)
 
 Result<std::vector<InheritedFd>> ServiceManager::inherited_fds() {
     char** names = nullptr;
