@@ -76,7 +76,7 @@ judge_test() {
 	elif [ "$status" = 77 ]; then
 		echo "skip $(sed -nE 's/^skip: //p' "$log" | tail -n1)"
 	elif [ "$status" != 0 ]; then
-		echo "FAIL exit status $status"
+		echo "FAIL exit status $status, $(sed -nE 's/^die: //p' "$log" | head -n1)"
 	else
 		echo ok
 	fi
