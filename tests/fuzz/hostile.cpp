@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "hostile.hpp"
 
-#include "target.hpp"
+#include "server.hpp"
 
-#include <algorithm>
-#include <cerrno>
+#include <array>
 #include <csignal>
-#include <cstring>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -25,27 +23,25 @@ namespace {
 
 constexpr std::uint64_t usual_capacity = std::uint64_t{VRAMSWAP_BLOCK_SIZE} * 4096;
 
-std::uint64_t word_of(const vramswap_cqe& cqe) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, &cqe, sizeof word);
-    return word;
-}
-
 /// One thread of a hostile helper.
 class Hand {
 public:
-    Hand(Target& target, std::uint64_t seed, Counts& counts)
-        : target_(target), dice_(seed), counts_(counts), own_word_(marked(helper_mark, counts.epoch)) {}
+    Hand(Target& target, const HostileLife& life, std::uint64_t seed, Counts& counts)
+        : target_(target), life_(life), dice_(seed), counts_(counts), server_(target, dice_, counts) {}
+    Hand(const Hand&) = delete; // its server rolls its dice
+    Hand& operator=(const Hand&) = delete;
 
     /// Attaches, with or without a fault in the arguments. The epoch's only hand does it.
     void settle() {
         if (dice_.one_in(4))
             ioctls();
-        attach(dice_.one_in(3) ? counts_.cookie.load() : 0);
+        server_.attach(dice_.one_in(4) ? 0 : counts_.cookie.load());
         if (!target_.mapped() && !dice_.one_in(4))
-            attach(0);
-        if (target_.mapped() && !dice_.one_in(8))
-            (void)start();
+            server_.attach(0);
+        if (!target_.mapped())
+            (void)::usleep(2000); // the contents of the last helper are waited for
+        else if (!dice_.one_in(8))
+            server_.start();
     }
 
     /// False when there is no more to be had from this session.
@@ -56,130 +52,37 @@ public:
         const std::uint64_t die = dice_.below(64);
         if (!target_.mapped())
             die < 8 ? settle() : foreign();
-        else if (die < 40)
-            serve();
-        else if (die < 50)
-            ring();
-        else if (die < 56)
-            scribble();
+        else if (dice_.one_in(life_.truths))
+            lie();
+        else if (die < 44)
+            server_.serve();
+        else if (die < 52) // staging, perhaps while the kernel copies
+            server_.fill(server_.queue(), static_cast<unsigned>(dice_.below(target_.shape.slots)),
+                         target_.shape.slot_size);
         else
             foreign();
     }
 
 private:
-    // ---- the session's life ----
-
-    void attach(std::uint64_t cookie) {
-        vramswap_attach args{};
-        args.abi_version = VRAMSWAP_ABI_VERSION;
-        args.capacity = cookie != 0 ? counts_.capacity.load() : usual_capacity * (1 + dice_.below(3));
-        args.cookie = cookie;
-        if (::ioctl(target_.fd, VRAMSWAP_IOC_ATTACH, &args) != 0)
-            return;
-        target_.shape = args;
-        counts_.cookie = args.cookie;
-        counts_.capacity = args.capacity;
-        map_all();
-    }
-
-    void map_all() {
-        const auto& shape = target_.shape;
-        target_.sq = map(shape.sq, PROT_READ);
-        target_.cq = map(shape.cq, PROT_READ | PROT_WRITE);
-        target_.map = map(shape.map, PROT_READ);
-        const Area staging = map(shape.staging, PROT_READ | PROT_WRITE);
-        if (target_.sq.address == nullptr || target_.cq.address == nullptr || staging.address == nullptr)
-            return;
-        // From here on no word of it is anybody's but ours.
-        std::fill_n(reinterpret_cast<std::uint64_t*>(staging.address), staging.size / sizeof(own_word_), own_word_);
-        target_.staging = staging;
-    }
-
-    [[nodiscard]] Area map(const vramswap_region& region, int protection) const {
-        void* const address =
-            ::mmap(nullptr, region.size, protection, MAP_SHARED, target_.fd, static_cast<off_t>(region.offset));
-        if (address == MAP_FAILED)
-            return {};
-        return {.address = static_cast<std::byte*>(address), .size = region.size};
-    }
-
-    [[nodiscard]] bool start() const {
-        if (::ioctl(target_.fd, VRAMSWAP_IOC_START) != 0)
-            return false;
-        ++counts_.sessions;
-        return true;
-    }
-
-    void enter(unsigned queue, std::uint32_t flags, std::uint32_t head) const {
-        vramswap_enter args{};
-        args.queue = queue;
-        args.flags = flags;
-        args.sq_head = head;
-        if (::ioctl(target_.fd, VRAMSWAP_IOC_ENTER, &args) >= 0)
-            return;
-        const bool over = errno == EBADMSG || errno == ETIMEDOUT || errno == ESTALE || errno == ESHUTDOWN;
-        if (errno == EBADMSG && !target_.ended)
-            ++counts_.broken;
-        target_.ended = target_.ended || over;
-    }
-
-    // ---- as a sound helper would, so that requests go round ----
-
-    unsigned queue() { return static_cast<unsigned>(dice_.below(target_.shape.queues)); }
-
-    void serve() {
-        const unsigned queue = this->queue();
-        std::uint32_t head = target_.heads[queue];
-        const std::uint32_t tail = __atomic_load_n(&target_.sq_of(queue).tail, __ATOMIC_ACQUIRE);
-        if (head == tail || !target_.heads[queue].compare_exchange_strong(head, head + 1)) {
-            enter(queue, dice_.one_in(4) ? VRAMSWAP_ENTER_WAIT : 0, head);
-            return;
+    /// What may end the session.
+    void lie() {
+        switch (dice_.below(8)) {
+        case 0:
+            scribble();
+            break;
+        case 1:
+            ioctls();
+            break;
+        default:
+            ring();
+            break;
         }
-        const auto* const sqes = reinterpret_cast<const vramswap_sqe*>(&target_.sq_of(queue) + 1);
-        const vramswap_sqe sqe = sqes[head % target_.shape.ring_entries];
-        check(sqe);
-        if (sqe.opcode == VRAMSWAP_OP_READ && dice_.one_in(2))
-            fill_slot(queue, sqe.slot, sqe.length);
-        std::uint16_t status = VRAMSWAP_STATUS_OK;
-        if (dice_.one_in(8))
-            status = static_cast<std::uint16_t>(1 + dice_.below(2));
-        put(queue, {.slot = sqe.slot, .status = status, .generation = sqe.generation});
-        ++counts_.answered;
-        if (!dice_.one_in(4))
-            enter(queue, 0, head + 1);
-    }
-
-    /// The kernel's side of the contract.
-    void check(const vramswap_sqe& sqe) const {
-        const bool zeroes = sqe.opcode == VRAMSWAP_OP_WRITE_ZEROES;
-        const std::uint64_t most = zeroes ? VRAMSWAP_MAX_ZEROES_BYTES : target_.shape.slot_size;
-        if (sqe.slot >= target_.shape.slots || sqe.opcode < VRAMSWAP_OP_READ || sqe.opcode > VRAMSWAP_OP_WRITE_ZEROES ||
-            sqe.length == 0 || sqe.length > most || sqe.length % VRAMSWAP_BLOCK_SIZE != 0 ||
-            sqe.offset % VRAMSWAP_BLOCK_SIZE != 0 || sqe.offset > target_.shape.capacity ||
-            sqe.length > target_.shape.capacity - sqe.offset)
-            violation(counts_, "an SQE of slot {} opcode {} offset {} length {}", sqe.slot, sqe.opcode, sqe.offset,
-                      sqe.length);
-    }
-
-    void fill_slot(unsigned queue, unsigned slot, std::size_t length) {
-        const std::size_t at = (std::size_t{queue} * target_.shape.slots + slot) * target_.shape.slot_size;
-        if (at + length <= target_.staging.size)
-            std::fill_n(reinterpret_cast<std::uint64_t*>(target_.staging.address + at), length / sizeof(own_word_),
-                        own_word_);
-    }
-
-    /// Threads race for the tail on purpose.
-    void put(unsigned queue, const vramswap_cqe& cqe) {
-        vramswap_cq& cq = target_.cq_of(queue);
-        const std::uint32_t tail = __atomic_load_n(&cq.tail, __ATOMIC_RELAXED);
-        __atomic_store_n(target_.cqe(queue, tail), word_of(cqe), __ATOMIC_RELAXED);
-        __atomic_store_n(&cq.tail, tail + 1, __ATOMIC_RELEASE);
     }
 
     // ---- lies in the ring ----
 
     void ring() {
-        const unsigned queue = this->queue();
+        const unsigned queue = server_.queue();
         vramswap_cq& cq = target_.cq_of(queue);
         const std::uint32_t tail = __atomic_load_n(&cq.tail, __ATOMIC_RELAXED);
         const auto slot = static_cast<std::uint16_t>(dice_.below(target_.shape.slots + 2));
@@ -189,15 +92,15 @@ private:
                              __ATOMIC_RELAXED);
             break;
         case 1: // a guess at what is out
-            put(queue, {.slot = slot, .status = 0, .generation = static_cast<std::uint32_t>(dice_.below(64))});
+            server_.put(queue, {.slot = slot, .status = 0, .generation = static_cast<std::uint32_t>(dice_.below(64))});
             break;
         case 2: // the last one again
-            put(queue, {.slot = slot, .status = 0, .generation = last_generation(queue)});
+            server_.put(queue, {.slot = slot, .status = 0, .generation = last_generation(queue)});
             break;
         case 3:
-            put(queue, {.slot = static_cast<std::uint16_t>(dice_.edgy()),
-                        .status = static_cast<std::uint16_t>(dice_.edgy()),
-                        .generation = last_generation(queue)});
+            server_.put(queue, {.slot = static_cast<std::uint16_t>(dice_.edgy()),
+                                .status = static_cast<std::uint16_t>(dice_.edgy()),
+                                .generation = last_generation(queue)});
             break;
         case 4:
             if (dice_.one_in(16))
@@ -214,7 +117,7 @@ private:
                 __atomic_store_n(&cq.tail, tail - 1, __ATOMIC_RELEASE);
             break;
         default:
-            enter(queue, static_cast<std::uint32_t>(dice_.below(2)), static_cast<std::uint32_t>(dice_.edgy()));
+            server_.enter(queue, static_cast<std::uint32_t>(dice_.below(2)), static_cast<std::uint32_t>(dice_.edgy()));
             break;
         }
     }
@@ -228,21 +131,18 @@ private:
     // ---- memory ----
 
     void scribble() {
-        const unsigned queue = this->queue();
-        switch (dice_.below(4)) {
-        case 0: // staging, perhaps while the kernel copies
-            fill_slot(queue, static_cast<unsigned>(dice_.below(target_.shape.slots)), target_.shape.slot_size);
-            break;
-        case 1: // the CQ's reserved words and entries
+        const unsigned queue = server_.queue();
+        switch (dice_.below(3)) {
+        case 0: // the CQ's reserved words and entries
             reinterpret_cast<std::uint32_t*>(&target_.cq_of(queue))[1 + dice_.below(15)] =
                 static_cast<std::uint32_t>(dice_.word());
             break;
-        case 2:
+        case 1:
             __atomic_store_n(target_.cqe(queue, static_cast<std::uint32_t>(dice_.word())), dice_.word(),
                              __ATOMIC_RELAXED);
             break;
-        default: // what is not ours to write
-            forbidden();
+        default:
+            __atomic_store_n(&target_.cq_of(queue).tail, static_cast<std::uint32_t>(dice_.word()), __ATOMIC_RELAXED);
             break;
         }
     }
@@ -259,8 +159,8 @@ private:
         std::array<int, 2> pipe{};
         if (::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0)
             return;
-        if (::write(pipe[1], &own_word_, sizeof own_word_) == sizeof own_word_ &&
-            ::read(pipe[0], area.address, sizeof own_word_) > 0)
+        constexpr std::uint64_t word = 1;
+        if (::write(pipe[1], &word, sizeof word) == sizeof word && ::read(pipe[0], area.address, sizeof word) > 0)
             violation(counts_, "the kernel wrote for us to a read-only area");
         (void)::close(pipe[0]);
         (void)::close(pipe[1]);
@@ -273,7 +173,10 @@ private:
         case 0:
         case 1:
         case 2:
-            ioctls();
+            if (target_.mapped())
+                forbidden();
+            else
+                ioctls();
             break;
         case 3:
             mappings();
@@ -315,7 +218,7 @@ private:
         }
         case 2:
             if (target_.mapped())
-                (void)start();
+                server_.start();
             break;
         case 3:
             if (dice_.one_in(256))
@@ -388,7 +291,7 @@ private:
             Target bare;
             bare.fd = target_.fd;
             bare.shape = target_.shape;
-            Hand hand(bare, dice_.word(), counts_);
+            Hand hand(bare, life_, dice_.word(), counts_);
             for (int i = 0; i < 20; ++i)
                 hand.foreign_child();
             ::_exit(0);
@@ -407,15 +310,17 @@ private:
             files();
             break;
         default:
-            enter(static_cast<unsigned>(dice_.below(4)), 0, static_cast<std::uint32_t>(dice_.edgy()));
+            if (dice_.one_in(life_.truths))
+                server_.enter(static_cast<unsigned>(dice_.below(4)), 0, static_cast<std::uint32_t>(dice_.edgy()));
             break;
         }
     }
 
     Target& target_;
+    const HostileLife& life_;
     Dice dice_;
     Counts& counts_;
-    std::uint64_t own_word_;
+    Server server_;
 };
 
 /// Threads may not inherit the preparation that ENTER asks for from each other, so each makes its own, mostly.
@@ -431,7 +336,7 @@ void ring_alarms() {
     struct sigaction action{};
     action.sa_handler = [](int) {};
     (void)::sigaction(SIGALRM, &action, nullptr);
-    const itimerval often{.it_interval = {.tv_sec = 0, .tv_usec = 20000}, .it_value = {.tv_sec = 0, .tv_usec = 20000}};
+    const itimerval often{.it_interval = {.tv_sec = 0, .tv_usec = 5000}, .it_value = {.tv_sec = 0, .tv_usec = 5000}};
     (void)::setitimer(ITIMER_REAL, &often, nullptr);
 }
 
@@ -446,10 +351,10 @@ void live_hostile(const HostileLife& life, Counts& counts) {
     target->fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (target->fd < 0)
         return;
-    Hand(*target, dice.word(), counts).settle();
+    Hand(*target, life, dice.word(), counts).settle();
     std::atomic<std::uint64_t> left{life.operations};
     const auto play = [&](std::uint64_t seed) {
-        Hand hand(*target, seed, counts);
+        Hand hand(*target, life, seed, counts);
         while (!counts.over && hand.goes_on() && left.fetch_sub(1) - 1 < life.operations)
             hand.act();
     };

@@ -6,7 +6,8 @@
 //
 // Each epoch is a helper of its own that lives by its own dice: --seed S --epoch E plays one of them again. The kernel
 // may end sessions, fail I/O and refuse calls; it must not show a reader words that are not the helper's or a writer's,
-// let anything be mapped that must not be, hang, or print a report (which the VM rig sees). The last line is JSON.
+// nor the helper any that no writer wrote, let anything be mapped that must not be, hang, or print a report (which the
+// VM rig sees). The last line is JSON.
 //
 // Exit status: 0 nothing was wrong, 1 something was (lines "VIOLATION: ..."), 2 bad usage.
 #include <array>
@@ -39,7 +40,7 @@ struct Options {
     std::uint64_t seconds = 10;
     std::uint64_t operations = ~std::uint64_t{0};
     unsigned threads = 2;
-    unsigned witnesses = 2;
+    unsigned witnesses = 4;
     std::uint64_t epoch_limit = 60;
     std::uint32_t epoch = 0; ///< only this one; 0: all
 };
@@ -108,7 +109,8 @@ void play_epoch(const Options& options, Counts& counts) {
     const HostileLife life{.device = options.device,
                            .seed = dice.word(),
                            .operations = 1 + dice.below(dice.one_in(4) ? 200 : longest_epoch),
-                           .threads = dice.one_in(2) ? 1 : options.threads};
+                           .threads = dice.one_in(2) ? 1 : options.threads,
+                           .truths = std::uint64_t{1} << dice.below(14)};
     const pid_t pid = spawn([&] { live_hostile(life, counts); });
     const auto limit = std::chrono::seconds(options.epoch_limit);
     if (ended(pid, Clock::now() + limit))
@@ -131,10 +133,10 @@ void play(const Options& options, Counts& counts) {
 
 void report(const Counts& counts, const Options& options) {
     fmt::print("{{\"seed\":{},\"epochs\":{},\"operations\":{},\"sessions\":{},\"broken\":{},\"answered\":{},"
-               "\"netlink\":{},\"io_good\":{},\"io_failed\":{},\"violations\":{}}}\n",
+               "\"looked\":{},\"netlink\":{},\"io_good\":{},\"io_failed\":{},\"violations\":{}}}\n",
                options.seed, counts.epoch.load(), counts.operations.load(), counts.sessions.load(),
-               counts.broken.load(), counts.answered.load(), counts.netlink.load(), counts.io_good.load(),
-               counts.io_failed.load(), counts.violations.load());
+               counts.broken.load(), counts.answered.load(), counts.looked.load(), counts.netlink.load(),
+               counts.io_good.load(), counts.io_failed.load(), counts.violations.load());
 }
 
 int run(const Options& options) {

@@ -64,8 +64,9 @@ public:
     Caller& operator=(const Caller&) = delete;
     ~Caller() { (void)::close(fd_); }
 
+    [[nodiscard]] bool found() const { return family_ != 0; }
+
     void call() {
-        ++counts_.operations;
         ++counts_.netlink;
         const auto command = static_cast<std::uint8_t>(dice_.below(VRAMSWAP_CMD_STATS + 3));
         std::uint16_t flags = NLM_F_REQUEST | NLM_F_ACK;
@@ -164,9 +165,15 @@ private:
 } // namespace
 
 void netlink(std::uint64_t seed, bool privileged, Counts& counts) {
-    if (!privileged && ::setresuid(nobody, nobody, nobody) != 0)
+    if (!privileged && ::setresuid(nobody, nobody, nobody) != 0) {
+        violation(counts, "cannot become nobody");
         return;
+    }
     Caller caller(seed, privileged, counts);
+    if (!caller.found()) {
+        violation(counts, "there is no netlink family {}", VRAMSWAP_GENL_NAME);
+        return;
+    }
     while (!counts.over) {
         caller.call();
         if (privileged)

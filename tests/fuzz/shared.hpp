@@ -55,10 +55,11 @@ private:
 
 /// Counters of all processes, in memory that they share.
 struct Counts {
-    std::atomic<std::uint64_t> operations; ///< things done to the control device, its memory and netlink
+    std::atomic<std::uint64_t> operations; ///< things done to the control device and its memory
     std::atomic<std::uint64_t> sessions;   ///< that went live
     std::atomic<std::uint64_t> broken;     ///< that the kernel ended with EBADMSG
     std::atomic<std::uint64_t> answered;   ///< requests that got a sound answer
+    std::atomic<std::uint64_t> looked;     ///< of them writes whose data was looked at
     std::atomic<std::uint64_t> io_good;    ///< the witnesses' requests
     std::atomic<std::uint64_t> io_failed;  ///< of them with an error, which is allowed
     std::atomic<std::uint64_t> netlink;    ///< messages
@@ -83,6 +84,10 @@ inline constexpr std::uint64_t witness_mark = 0x5749;
 
 inline std::uint64_t marked(std::uint64_t mark, std::uint32_t epoch) {
     return (mark << 48) | epoch;
+}
+/// A word that somebody of us wrote, in whatever epoch.
+inline bool is_ours(std::uint64_t word) {
+    return (word >> 48) == helper_mark || (word >> 48) == witness_mark;
 }
 inline std::uint64_t mark_of(std::uint64_t word) {
     return word >> 48;

@@ -43,10 +43,12 @@ public:
             (void)::usleep(1000);
             return;
         }
-        for (unsigned i = 0; i < requests_per_open && !counts_.over; ++i)
-            if (!request(fd))
-                break;
+        bool good = true;
+        for (unsigned i = 0; i < requests_per_open && good && !counts_.over; ++i)
+            good = request(fd);
         (void)::close(fd);
+        if (!good)
+            (void)::usleep(20000); // a failed device is given new contents only while nobody has it open
     }
 
 private:
@@ -54,10 +56,8 @@ private:
     bool request(int fd) {
         const off_t size = ::lseek(fd, 0, SEEK_END);
         const auto blocks = static_cast<std::uint64_t>(std::max<off_t>(size, 0)) / block;
-        if (blocks == 0) {
-            (void)::usleep(1000);
+        if (blocks == 0)
             return false;
-        }
         const std::uint64_t first = dice_.below(blocks);
         const std::uint64_t count = std::min(blocks - first, 1 + dice_.below(most_blocks));
         const std::size_t length = count * block;

@@ -7,7 +7,8 @@
 # setting: FUZZ_SEED 1
 # shellcheck shell=bash
 
-load_module hold_timeout_ms=300 io_timeout_ms=1000
+# Little memory to share is shared more: mapped, written and thrown away.
+load_module hold_timeout_ms=200 io_timeout_ms=1000 slots=16
 vramswapctl add --index 1
 start_helper 1 64M # an honest neighbour, of whom the hostile one must see and spoil nothing
 fio --eta=never --name=neighbour --filename=/dev/vramswap1 --ioengine=libaio --direct=1 --iodepth=8 --rw=randrw \
@@ -19,7 +20,7 @@ vramswap_fuzz --device 0 --seed "$FUZZ_SEED" --seconds "$FUZZ_SECONDS" --threads
 	>fuzz.log 2>&1 || status=$?
 tail -n 20 fuzz.log
 [ "$status" -eq 0 ] || die "the fuzzer found something: seed $FUZZ_SEED"
-for figure in sessions broken answered io_good io_failed netlink; do
+for figure in operations sessions broken answered looked io_good io_failed netlink; do
 	[ "$(tail -n1 fuzz.log | jq ".$figure")" -gt 0 ] || die "the fuzzer did nothing of this kind: $figure"
 done
 wait $fio || {
