@@ -1,14 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# vm build: kmod/ for each kernel, out of tree in build/kmod-NAME/.
+# vm build: kmod/ for each kernel, out of tree in build/kmod-NAME/; build/kmod-NAME-faults/ is the flavour with faults on
+# request (kmod/fault.h), which is the only one on the kernels that watch.
 
-# make_module NAME DIR [MAKE-ARGUMENT...]: kbuild on DIR. Type information (BTF) is
-# left out, since making it needs a tool of its own version for each kernel. On the kernels that watch, the module has
-# its faults on request (kmod/fault.h).
+# make_module NAME FAULTS DIR [MAKE-ARGUMENT...]: kbuild on DIR; FAULTS is y or empty. Type information (BTF) is left
+# out, since making it needs a tool of its own version for each kernel.
 make_module() {
-	local name=$1 dir=$2 faults=
-	shift 2
-	! is_own_kernel "$name" || faults=y
+	local name=$1 faults=$2 dir=$3
+	shift 3
 	for_kernel "$name" make -j"$(nproc)" -C "$KERNELS/$name/kdir" M="$dir" W=1 KCFLAGS=-Werror \
 		CONFIG_DEBUG_INFO_BTF_MODULES= VRAMSWAP_FAULTS="$faults" "${@:-modules}"
 }
@@ -33,14 +32,21 @@ copy_sources() {
 	done
 }
 
+# flavour KERNEL TEST-FILE: which module the test wants there: "-faults", or nothing for the usual one.
+flavour() {
+	is_own_kernel "$1" || [ "$(header "$2" module)" != faults ] || echo -faults
+}
+
+# build_module NAME FLAVOUR
 build_module() {
-	local name=$1 dir=$BUILD/kmod-$1 hash
+	local name=$1 dir=$BUILD/kmod-$1$2 faults='' hash
+	[ -z "$2" ] && ! is_own_kernel "$name" || faults=y
 	hash=$(sources_hash "$name")
 	[ "$hash" != "$(cat "$dir/built-from" 2>/dev/null)" ] || return 0
 	mkdir -p "$dir"
 	rm -f "$dir/built-from"
 	copy_sources "$dir"
-	if ! make_module "$name" "$dir/kmod" >"$dir/log" 2>&1 || build_warnings "$dir/log" >/dev/null; then
+	if ! make_module "$name" "$faults" "$dir/kmod" >"$dir/log" 2>&1 || build_warnings "$dir/log" >/dev/null; then
 		cat "$dir/log" >&2
 		rm -rf "$dir/kmod" "$dir/uapi"
 		die "kernel $name: the module did not build cleanly"
@@ -52,12 +58,12 @@ build_module() {
 
 has_module_sources() { [ -e "$REPO/kmod/Kbuild" ] || [ -e "$REPO/kmod/Makefile" ]; }
 
-# need_module NAME: builds it unless it is built, or VRAMSWAP_KO names another.
+# need_module NAME [FLAVOUR]: builds it unless it is built, or VRAMSWAP_KO names another.
 need_module() {
 	[ -z "${VRAMSWAP_KO:-}" ] && has_module_sources || return 0
 	require "${NEEDS_BUILD[@]}"
 	need_kernel "$1"
-	with_lock "build-$1" build_module "$1"
+	with_lock "build-$1${2-}" build_module "$1" "${2-}"
 }
 
 cmd_build() {
@@ -74,5 +80,5 @@ cmd_build() {
 cmd_make() {
 	[ "$#" -ge 2 ] || usage
 	need_kernel "$1"
-	make_module "$1" "$(realpath "$2")" "${@:3}"
+	make_module "$1" '' "$(realpath "$2")" "${@:3}"
 }

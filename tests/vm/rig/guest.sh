@@ -12,10 +12,11 @@ GUEST_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # What the next guest is like; the commands below set it.
 guest_defaults() {
-	G_KERNEL='' G_DIR='' G_MEM=1G G_SMP=2 G_IVSHMEM='' G_ARGS='' QEMU=()
+	G_KERNEL='' G_DIR='' G_MEM=1G G_SMP=2 G_IVSHMEM='' G_ARGS='' G_FLAVOUR='' QEMU=()
 }
 
-module_file() { echo "$BUILD/kmod-$1/vramswap.ko"; }
+# module_file KERNEL [FLAVOUR]
+module_file() { echo "$BUILD/kmod-$1${2-}/vramswap.ko"; }
 
 # write_job KIND [NAME=VALUE]...: what guest/init reads.
 write_job() {
@@ -30,7 +31,7 @@ write_job() {
 		printf 'export KERNEL=%q\n' "$G_KERNEL"
 		printf 'export VM_DIR=%q\n' "$VM_DIR"
 		printf 'export TEST_DIR=%q\n' "$TEST_DIR"
-		printf 'export VRAMSWAP_KO=%q\n' "${VRAMSWAP_KO:-$(module_file "$G_KERNEL")}"
+		printf 'export VRAMSWAP_KO=%q\n' "${VRAMSWAP_KO:-$(module_file "$G_KERNEL" "$G_FLAVOUR")}"
 		printf 'export VRAMSWAP_BIN=%q\n' "$VRAMSWAP_BIN"
 		printf 'export PATIENCE=%q\n' "$(patience "$G_KERNEL")"
 		printf 'PATH=%q:%s\n' "$VRAMSWAP_BIN" "$GUEST_PATH"

@@ -55,6 +55,7 @@ prepare_test() {
 	G_SMP=$(header "$file" smp 2)
 	G_IVSHMEM=$(header "$file" ivshmem)
 	G_ARGS=$(header "$file" kernel-args)
+	G_FLAVOUR=$(flavour "$G_KERNEL" "$file")
 	mapfile -t settings < <(settings "$file")
 	write_job test JOB_SCRIPT="$file" "${settings[@]/#/export }"
 	build_qemu
@@ -206,11 +207,11 @@ cmd_run() {
 	[ "$#" -gt 0 ] || mapfile -t tests < <(all_tests)
 	for kernel in "${kernels[@]}"; do
 		need_kernel "$kernel"
-		need_module "$kernel"
 		for name in "${@:-${tests[@]}}"; do
 			name=$(basename "$name" .sh)
 			[ -e "$(test_file "$name")" ] || die "no test '$name' in $TEST_DIR"
 			runs_on "$kernel" "$name" || continue
+			need_module "$kernel" "$(flavour "$kernel" "$(test_file "$name")")"
 			rm -f "$RESULTS/$kernel/$name/verdict"
 			pairs+=("$kernel $name")
 		done

@@ -3,7 +3,8 @@
 # for leaks at the end), and asked again it succeeds. A list says which faults were struck; none may be missing.
 # memory: 1G
 # timeout: 300
-# kernels: debug kcsan
+# kernels: 7.2 debug kcsan
+# module: faults
 # shellcheck shell=bash
 
 faults=/sys/module/vramswap/parameters/faults
