@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <thread>
 
 #include <poll.h>
@@ -47,6 +48,11 @@ bool passing(const Error& error) {
     return error.code == EBUSY || error.code == ENOMEM || error.code == EAGAIN;
 }
 
+/// The module was unloaded, or the device deleted: what it held is lost.
+bool device_is_gone(const Error& error) {
+    return error.code == ENOENT || error.code == ENXIO || error.code == ENODEV;
+}
+
 std::unique_ptr<Engine> make_engine(EngineChoice choice, const std::string& store, const Log& log) {
     switch (choice) {
     case EngineChoice::automatic: // the host engine is the only one there is
@@ -63,9 +69,10 @@ Verdict Daemon::run() {
     if (verdict)
         return *verdict;
     log_.error("{}", verdict.error().message);
-    if (!was_live_ && start_ != policy::Start::resume) // else the manager may wait for a page of ours
-        manager_.status(verdict.error().message);
-    return {.status = 1};
+    if (was_live_ || start_ == policy::Start::resume) // and the manager may wait for a page of ours
+        return {.status = EXIT_FAILURE};
+    manager_.status(verdict.error().message);
+    return {.status = hopeless_status};
 }
 
 Result<Verdict> Daemon::lead() {
@@ -109,7 +116,9 @@ Result<void> Daemon::choose_start() {
         state_ = SessionState::adopt(std::move(kept->fd));
         if (auto record = state_->read()) {
             record_ = std::move(*record);
+            left.record_read = true;
             left.record_valid = record_.valid;
+            left.device = record_.device;
             left.engine = record_.engine;
             left.store = record_.store;
         } else {
@@ -127,19 +136,23 @@ Result<void> Daemon::choose_start() {
     return {};
 }
 
-/// Lets go of what a predecessor left, here and in the service manager.
+/// New contents. Those of a predecessor are let go of once the kernel has said, by ATTACH, that it holds none.
 void Daemon::begin_anew() {
     start_ = policy::Start::fresh;
-    if (!inherited_.empty()) {
-        inherited_.clear();
-        state_.reset();
-        give_up_contents();
-        // So that the old store's memory is free before the new one's is asked for.
-        if (auto synced = manager_.sync(); !synced)
-            log_.warning("{}", synced.error().message);
-    }
     record_.valid = false;
     record_.cookie = 0;
+}
+
+/// Lets go of what a predecessor left, here, in the keeper and in the service manager.
+void Daemon::drop_inheritance() {
+    if (inherited_.empty())
+        return;
+    give_up_contents();
+    inherited_.clear();
+    state_.reset();
+    // So that the old store's memory is free before the new one's is asked for.
+    if (auto synced = manager_.sync(); !synced)
+        log_.warning("{}", synced.error().message);
 }
 
 /// One try: a new file each time, as a refused one may have been left half attached.
@@ -183,6 +196,7 @@ Result<void> Daemon::attach_first() {
                     size_text(record_.capacity));
     }
     engine_ = make_engine(config_.engine, config_.store, log_);
+    record_.device = config_.device;
     record_.engine = EngineChoice::host;
     record_.store = config_.store;
     record_.label = engine_->label();
@@ -194,6 +208,10 @@ Result<void> Daemon::attach_first() {
         begin_anew();
         return attach_first();
     }
+    if (!client && start_ == policy::Start::resume && device_is_gone(client.error())) {
+        give_up_contents();
+        start_ = policy::Start::fresh;
+    }
     if (!client)
         return pass_on(client);
     client_ = std::move(*client);
@@ -203,6 +221,7 @@ Result<void> Daemon::attach_first() {
 
 Result<void> Daemon::make_contents() {
     if (start_ == policy::Start::fresh) {
+        drop_inheritance();
         lowmem::unthrottle_writeback(config_.device, log_);
         return engine_->open(record_.capacity);
     }
@@ -360,8 +379,10 @@ Result<std::optional<Verdict>> Daemon::session_ended() {
 Result<void> Daemon::attach_again() {
     session_.reset();
     auto again = attach_again_once();
-    while (!again && passing(again.error()) && !stop_requested(attach_interval))
+    while (!again && passing(again.error())) {
+        std::this_thread::sleep_for(attach_interval); // a request to stop waits until the contents are served
         again = attach_again_once();
+    }
     return again;
 }
 

@@ -51,6 +51,7 @@ private:
     [[nodiscard]] Result<void> hand_to_manager();
     [[nodiscard]] Result<void> start_first();
     void begin_anew();
+    void drop_inheritance();
 
     // Live.
     [[nodiscard]] Result<Verdict> serve();

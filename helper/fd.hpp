@@ -26,6 +26,8 @@ public:
 
     /// The number, still owned by this object; -1 if there is none.
     [[nodiscard]] int get() const noexcept { return fd_; }
+    /// The number, the caller's from now on.
+    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
     [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
 
 private:

@@ -45,7 +45,7 @@ constexpr auto moment = 1s;
 /// What a shell reports for a process that a signal ended.
 constexpr int killed_status = 128;
 
-enum class Kind : char { keep = 'K', forget = 'F', live = 'L', sync = 'S' };
+enum class Kind : char { keep = 'K', forget = 'F', live = 'L', sync = 'S', dropped = 'D' };
 
 struct Message {
     Kind kind{};
@@ -137,21 +137,29 @@ void KeeperLink::live() const {
         (void)send_message(socket_.get(), {Kind::live, {}});
 }
 
-Result<void> KeeperLink::sync() const {
+Result<void> KeeperLink::sync() {
     if (!socket_)
         return {};
-    if (const int code = send_message(socket_.get(), {Kind::sync, {}}); code != 0)
+    const std::string number = std::to_string(++syncs_);
+    if (const int code = send_message(socket_.get(), {Kind::sync, number}); code != 0)
         return fail(code, "the keeper is gone: {}", errno_text(code));
     pollfd poll{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-    if (::poll(&poll, 1, static_cast<int>(std::chrono::milliseconds(sync_patience).count())) <= 0 ||
-        !receive_message(socket_.get()))
-        return fail(ETIMEDOUT, "the keeper does not answer");
-    return {};
+    while (::poll(&poll, 1, static_cast<int>(std::chrono::milliseconds(sync_patience).count())) > 0) {
+        const auto heard = receive_message(socket_.get());
+        if (!heard)
+            break;
+        if (heard->message.name.data() != number)
+            continue;
+        if (heard->message.kind == Kind::dropped)
+            return fail(EMFILE, "the keeper could not take a descriptor");
+        return {};
+    }
+    return fail(ETIMEDOUT, "the keeper does not answer");
 }
 
 // ---- the keeper ----
 
-Keeper::Keeper(std::vector<InheritedFd> kept, const Log& log) : log_(log) {
+Keeper::Keeper(std::vector<InheritedFd> kept, const Log& log) : log_(log), inherited_(!kept.empty()) {
     for (InheritedFd& file : kept)
         keep(file.name, std::move(file.fd));
 }
@@ -254,6 +262,9 @@ void Keeper::listen() {
         return;
     while (hear()) {
     }
+    // Closed already, while its owner is still ending: there is nothing more to hear, but its death.
+    if ((polls[1].revents & (POLLHUP | POLLERR)) != 0)
+        socket_ = Fd();
     look_after_worker();
     pass_signals_on();
 }
@@ -289,6 +300,7 @@ bool Keeper::hear() {
         return false;
     switch (heard->message.kind) {
     case Kind::keep:
+        dropped_ = dropped_ || !heard->fd; // this process may have too many already
         if (heard->fd)
             keep(heard->message.name.data(), std::move(heard->fd));
         break;
@@ -303,7 +315,11 @@ bool Keeper::hear() {
             (void)::kill(worker_, std::exchange(stop_signal_, 0));
         break;
     case Kind::sync:
+        if (std::exchange(dropped_, false))
+            heard->message.kind = Kind::dropped;
         (void)send_message(socket_.get(), heard->message);
+        break;
+    case Kind::dropped:
         break;
     }
     return true;
@@ -318,7 +334,7 @@ void Keeper::bury(int status) {
         std::ranges::any_of(kept_, [](const Kept& kept) { return kept.file.name == SessionState::kept_name; });
     if (std::exchange(live_, false) && std::chrono::steady_clock::now() - live_since_ > moment)
         starts_ = 0;
-    if (!contents || (exited && (code == 0 || !served_))) {
+    if (!contents || (exited && (code == 0 || code == hopeless_status || !(served_ || inherited_)))) {
         over_ = true;
         status_ = exited ? code : killed_status + code;
         if (!exited)

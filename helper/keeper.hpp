@@ -18,6 +18,9 @@
 
 namespace vramswap {
 
+/// A worker's exit status: it failed, and so would any other. What to do about it is for the user to know.
+inline constexpr int hopeless_status = 3;
+
 /// A worker's line to the keeper that started it. Default-made: there is no keeper, and everything does nothing.
 class KeeperLink {
 public:
@@ -36,12 +39,13 @@ public:
     /// Says that the device is served: deaths are counted anew.
     void live() const;
 
-    /// Waits until all that was sent is done; error after a few seconds.
-    [[nodiscard]] Result<void> sync() const;
+    /// Waits until all that was sent is done; error after a few seconds, or if something could not be kept.
+    [[nodiscard]] Result<void> sync();
 
 private:
     Fd socket_;
     std::vector<InheritedFd> kept_;
+    unsigned syncs_ = 0; ///< asked for; tells a late answer from the one that is waited for
 };
 
 /// The process that starts the worker, and a new one at once when it dies.
@@ -63,9 +67,9 @@ public:
     Keeper& operator=(Keeper&&) = delete;
     ~Keeper();
 
-    /// Until a worker ends with 0, or leaves no contents to go on with, or fails before one was ever live: what to do
-    /// about that is for the user to know. Signals to stop are passed on to it. Returns the exit status; an error if
-    /// the first worker cannot be started. Call before there are threads.
+    /// Until a worker ends with 0 or hopeless_status, or leaves no contents to go on with, or the first one that makes
+    /// contents fails before it is live. Signals to stop are passed on to it. Returns the exit status; an error if the
+    /// first worker cannot be started. Call before there are threads.
     [[nodiscard]] Result<int> run(const Work& work);
 
 private:
@@ -92,6 +96,8 @@ private:
     Fd socket_;           ///< to the worker
     pid_t worker_ = 0;    ///< 0: there is none
     bool served_ = false; ///< a worker was live under this keeper
+    bool inherited_;      ///< there were contents before this keeper
+    bool dropped_ = false; ///< a descriptor that was to be kept did not arrive; said in the next answer
     bool live_ = false;
     std::chrono::steady_clock::time_point live_since_;
     // Since a worker was live for more than a moment.

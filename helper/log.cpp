@@ -29,7 +29,8 @@ Log Log::to_standard_error() {
     return Log(journal_reads_standard_error());
 }
 
-/// A line that would have to be waited for is dropped: by a socket's own means, or else by asking first.
+/// A line that would have to be waited for is dropped: by a socket's own means, or those of LogWriter's pipe; asking
+/// first does for whatever standard error is before that.
 void Log::line(int priority, std::string_view text) const {
     const std::string whole = prefixed_ ? fmt::format("<{}>{}\n", priority, text) : fmt::format("{}\n", text);
     if (::send(STDERR_FILENO, whole.data(), whole.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != ENOTSOCK)

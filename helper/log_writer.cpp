@@ -7,6 +7,8 @@
 #include <cstdlib>
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,9 +23,12 @@ constexpr useconds_t last_interval = 10000;
 /// Until nobody has the pipe's other end any more.
 [[noreturn]] void write_lines(int pipe, int file) {
     // It ends after all others, whoever is told to end.
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT})
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGTTOU})
         (void)::signal(signal, SIG_IGN);
     (void)::setpgid(0, 0);
+    (void)::prctl(PR_SET_NAME, "vramswapd-log");
+    // What a parent has locked is not locked in its child.
+    (void)::mlockall(MCL_CURRENT);
     std::array<char, 4096> lines{};
     for (;;) {
         const ssize_t size = ::read(pipe, lines.data(), lines.size());
@@ -40,7 +45,7 @@ constexpr useconds_t last_interval = 10000;
 
 Result<LogWriter> LogWriter::start() {
     struct stat status{};
-    if (::fstat(STDERR_FILENO, &status) != 0 || !S_ISREG(status.st_mode))
+    if (::fstat(STDERR_FILENO, &status) != 0 || S_ISSOCK(status.st_mode))
         return LogWriter();
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0)
@@ -60,7 +65,7 @@ Result<LogWriter> LogWriter::start() {
             std::_Exit(EXIT_FAILURE);
         write_lines(pipe_place, file_place);
     }
-    if (::dup2(writing.get(), STDERR_FILENO) < 0)
+    if (::fcntl(writing.get(), F_SETFL, O_NONBLOCK) != 0 || ::dup2(writing.get(), STDERR_FILENO) < 0)
         return fail(errno, "could not redirect the log: {}", errno_text(errno));
     return LogWriter(std::move(file), writer);
 }

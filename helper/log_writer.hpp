@@ -10,14 +10,16 @@
 
 namespace vramswap {
 
-/// Where standard error is a file, a process of its own that writes to it, for as long as this object lives.
+/// A process of its own that writes to standard error, for as long as this object lives, unless that is a socket.
 ///
-/// A file's pages may have been swapped out to our own device (a log in a tmpfs), and whoever writes to them waits for
-/// the worker: the keeper could not start one any more, and a worker that is killed while it waits does not end. A pipe
-/// is written to only while it has room (Log). Journals, terminals and pipes are left as they are.
+/// Whoever writes to a file waits for its pages, which may have been swapped out to our own device (a log in a tmpfs);
+/// whoever writes to a pipe or a terminal may wait for its reader, who holds a lock while he waits for a page of his. A
+/// keeper that waits so cannot start a worker any more, and a worker that is killed meanwhile does not end. A socket,
+/// such as a journal's, can be written to without ever waiting (Log); so can the pipe to this process, since nobody
+/// waits while he reads from it: its memory is locked.
 class LogWriter {
 public:
-    /// Call while there are no threads, and once the OOM killer will spare this process: the writer inherits that.
+    /// Standard error is a pipe that does not block, afterwards. Call while there are no threads, and once the OOM killer will spare this process: the writer inherits that.
     [[nodiscard]] static Result<LogWriter> start();
 
     LogWriter() = default;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -11,6 +10,7 @@
 #include "keeper.hpp"
 #include "log.hpp"
 #include "log_writer.hpp"
+#include "process.hpp"
 #include "service_manager.hpp"
 
 namespace {
@@ -28,9 +28,8 @@ int serve(const vramswap::Config& config, vramswap::KeeperLink keeper, const vra
 
 /// This process, which keeps what the worker must not lose.
 int keep(const vramswap::Config& config, const vramswap::Log& log) {
-    // A reader of our lines that ends must not end us.
-    (void)std::signal(SIGPIPE, SIG_IGN);
-    auto prepared = vramswap::Daemon::prepare_keeper(config, log);
+    auto prepared = vramswap::in_turn(vramswap::process::hold_signals_back, vramswap::process::refuse_core_dumps,
+                                      [&] { return vramswap::Daemon::prepare_keeper(config, log); });
     const auto writer = vramswap::LogWriter::start();
     if (!writer)
         log.warning("{}", writer.error().message);
@@ -45,10 +44,14 @@ int keep(const vramswap::Config& config, const vramswap::Log& log) {
     const auto status = keeper.run([&](vramswap::KeeperLink link) { return serve(config, std::move(link), log); });
     if (!status)
         log.error("{}", status.error().message);
-    return status ? *status : EXIT_FAILURE;
+    if (!status || *status == vramswap::hopeless_status)
+        return EXIT_FAILURE;
+    return *status;
 }
 
 int run(int argc, const char* const* argv) {
+    if (!vramswap::process::have_standard_files())
+        return EXIT_FAILURE; // and nowhere to say so
     auto parsed = vramswap::parse_config(argc, argv);
     const vramswap::Log log = vramswap::Log::to_standard_error();
     if (!parsed) {

@@ -68,8 +68,15 @@ PollDelay poll_delay(unsigned fruitless, unsigned cpus) noexcept {
 StartDecision start(const Config& wanted, const Inheritance& left) {
     if (!left.record_found)
         return {Start::fresh, ""};
+    if (!left.record_read)
+        return {Start::refuse, "contents may be held that this vramswapd cannot take over: start the version that made "
+                               "them, or have the service manager let them go (systemctl clean --what=fdstore UNIT)"};
     if (!left.record_valid)
         return {Start::fresh, "what the service manager kept vouches for no contents; beginning anew"};
+    if (wanted.device != left.device)
+        return {Start::refuse, fmt::format("contents of vramswap{} are held, but --device says {}; start with the "
+                                           "former, or give the contents up",
+                                           left.device, wanted.device)};
     if (wanted.engine != EngineChoice::automatic && wanted.engine != left.engine)
         return {Start::refuse, "contents are held for another engine than --engine names; start with that one, or give "
                                "the contents up"};

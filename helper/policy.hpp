@@ -54,7 +54,9 @@ struct PollDelay {
 /// What a predecessor left with the service manager.
 struct Inheritance {
     bool record_found = false;
-    bool record_valid = false; ///< readable, of our version, and its contents vouched for
+    bool record_read = false;  ///< it is one that this version knows
+    bool record_valid = false; ///< it vouches for its contents
+    unsigned device = 0;
     EngineChoice engine = EngineChoice::host;
     std::string store; ///< path behind the host engine, empty for a memfd
     bool store_fd_found = false;

@@ -52,7 +52,7 @@ void ServiceManager::forget(std::string_view name) const {
     notify(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name));
 }
 
-Result<void> ServiceManager::sync() const {
+Result<void> ServiceManager::sync() {
     if (auto synced = keeper_.sync(); !synced || !there_)
         return synced;
     if (const int code = ::sd_notify_barrier(0, static_cast<std::uint64_t>(patience.count())); code < 0)

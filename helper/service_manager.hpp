@@ -36,7 +36,7 @@ public:
     void forget(std::string_view name) const;
 
     /// Waits until they have read all that was sent; error after a few seconds.
-    [[nodiscard]] Result<void> sync() const;
+    [[nodiscard]] Result<void> sync();
 
     void ready(const std::string& status) const;
     void status(const std::string& status) const;

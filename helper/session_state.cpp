@@ -16,7 +16,7 @@ namespace vramswap {
 namespace {
 
 constexpr std::uint64_t magic = 0x3174737061777276; // "vrwapst1" in memory on little-endian machines
-constexpr std::uint32_t version = 1;
+constexpr std::uint32_t version = 2;
 
 /// The record as it lies in the memfd. Read by later versions of this program: a change is a new version.
 struct Stored {
@@ -25,12 +25,14 @@ struct Stored {
     std::uint32_t valid;
     std::uint64_t cookie;
     std::uint64_t capacity;
+    std::uint32_t device;
+    std::uint32_t reserved; // zero
     std::array<char, 16> engine; // terminated, as all texts here
     std::array<char, VRAMSWAP_LABEL_SIZE> label;
     std::array<char, max_store_path + 1> store;
 };
-static_assert(sizeof(Stored) == 1136);
-static_assert(offsetof(Stored, engine) == 32 && offsetof(Stored, label) == 48 && offsetof(Stored, store) == 112);
+static_assert(sizeof(Stored) == 1144);
+static_assert(offsetof(Stored, engine) == 40 && offsetof(Stored, label) == 56 && offsetof(Stored, store) == 120);
 
 template<std::size_t size>
 void put(std::array<char, size>& place, std::string_view text) {
@@ -67,6 +69,7 @@ Result<Record> SessionState::read() const {
     return Record{.valid = stored.valid != 0,
                   .cookie = stored.cookie,
                   .capacity = stored.capacity,
+                  .device = stored.device,
                   .engine = EngineChoice::host,
                   .label = get(stored.label),
                   .store = get(stored.store)};
@@ -79,6 +82,7 @@ Result<void> SessionState::write(const Record& record) {
     stored.valid = record.valid ? 1 : 0;
     stored.cookie = record.cookie;
     stored.capacity = record.capacity;
+    stored.device = record.device;
     put(stored.engine, "host");
     put(stored.label, record.label);
     put(stored.store, record.store);

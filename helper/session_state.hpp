@@ -15,6 +15,7 @@ struct Record {
     bool valid = false;         ///< the contents are there and whole; the kernel decides whether it still wants them
     std::uint64_t cookie = 0;   ///< the kernel's name for them
     std::uint64_t capacity = 0; ///< bytes
+    unsigned device = 0;        ///< N of the /dev/vramswapN that they are of
     EngineChoice engine = EngineChoice::host;
     std::string label; ///< for people
     std::string store; ///< path behind the host engine, empty for a memfd

@@ -13,9 +13,19 @@
 
 #include "vramswap.h"
 
+static dev_t vs_chardev_first;
+
+/*
+ * Numbers of our own, not a miscdevice: all of those are opened under one lock, which others hold
+ * while they wait for memory, and so perhaps for the helper that is about to open this.
+ */
+static struct class vs_chardev_class = {
+	.name = VS_NAME,
+};
+
 static int vs_chardev_open(struct inode *inode, struct file *file)
 {
-	struct vs_device *device = container_of(file->private_data, struct vs_device, misc);
+	struct vs_device *device = container_of(inode->i_cdev, struct vs_device, cdev);
 	struct vs_session *session =
 		vs_fault(VS_FAULT_session) ? NULL : kzalloc(sizeof(*session), VS_GFP);
 	int ret;
@@ -159,11 +169,14 @@ static long vs_chardev_ioctl(struct file *file, unsigned int cmd, unsigned long 
 static int vs_chardev_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct vs_session *session = file->private_data;
-	unsigned int noio;
+	unsigned int noreclaim;
 	int ret;
 
-	/* Page tables: under the lock that the end of a hold needs, nothing waits for I/O. */
-	noio = memalloc_noio_save();
+	/*
+	 * Page tables, a few pages: under the lock that the end of a hold needs, they come from the
+	 * reserves or are not had. (Without reclaim for I/O alone they would be tried for ever.)
+	 */
+	noreclaim = memalloc_noreclaim_save();
 	mutex_lock(&session->device->lock);
 	if (session->end)
 		ret = session->end;
@@ -172,7 +185,7 @@ static int vs_chardev_mmap(struct file *file, struct vm_area_struct *vma)
 	else
 		ret = vs_shm_mmap(session, vma);
 	mutex_unlock(&session->device->lock);
-	memalloc_noio_restore(noio);
+	memalloc_noreclaim_restore(noreclaim);
 	return ret;
 }
 
@@ -185,13 +198,44 @@ static const struct file_operations vs_chardev_fops = {
 	.mmap = vs_chardev_mmap,
 };
 
-/* Makes /dev/vramswapcN. */
+/* Makes room for all devices' numbers. */
+int vs_chardev_init(void)
+{
+	int ret = vs_fault(VS_FAULT_chardev_region) ?
+			  -ENOMEM :
+			  alloc_chrdev_region(&vs_chardev_first, 0, VS_MAX_DEVICES, VS_NAME);
+
+	if (ret)
+		return ret;
+	ret = vs_fault(VS_FAULT_chardev_class) ? -ENOMEM : class_register(&vs_chardev_class);
+	if (ret)
+		unregister_chrdev_region(vs_chardev_first, VS_MAX_DEVICES);
+	return ret;
+}
+
+void vs_chardev_exit(void)
+{
+	class_unregister(&vs_chardev_class);
+	unregister_chrdev_region(vs_chardev_first, VS_MAX_DEVICES);
+}
+
+/* Makes /dev/vramswapcN, for root alone. */
 int vs_chardev_register(struct vs_device *device)
 {
-	snprintf(device->misc_name, sizeof(device->misc_name), VS_NAME "c%u", device->index);
-	device->misc.minor = MISC_DYNAMIC_MINOR;
-	device->misc.name = device->misc_name;
-	device->misc.fops = &vs_chardev_fops;
-	device->misc.mode = 0600;
-	return vs_fault(VS_FAULT_chardev) ? -ENOMEM : misc_register(&device->misc);
+	int ret = dev_set_name(&device->node, VS_NAME "c%u", device->index);
+
+	if (ret)
+		return ret;
+	device->node.class = &vs_chardev_class;
+	device->node.devt = vs_chardev_first + device->index;
+	cdev_init(&device->cdev, &vs_chardev_fops);
+	device->cdev.owner = THIS_MODULE;
+	return vs_fault(VS_FAULT_chardev) ? -ENOMEM :
+					    cdev_device_add(&device->cdev, &device->node);
+}
+
+/* Files that are open stay so. */
+void vs_chardev_unregister(struct vs_device *device)
+{
+	cdev_device_del(&device->cdev, &device->node);
 }

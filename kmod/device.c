@@ -35,8 +35,8 @@ static const char *const vs_state_names[] = {
 	[VRAMSWAP_STATE_FAILED] = "failed",
 };
 
-static void vs_device_set_state(struct vs_device *device, enum vramswap_state state,
-				enum vramswap_event event)
+void vs_device_set_state(struct vs_device *device, enum vramswap_state state,
+			 enum vramswap_event event)
 {
 	unsigned int noio = memalloc_noio_save();
 
@@ -53,7 +53,7 @@ static void vs_device_set_state(struct vs_device *device, enum vramswap_state st
  * Parts the queues from their session and shuts the gate: requests in slots are held or failed, as
  * it says.
  */
-static void vs_device_part(struct vs_device *device, enum vs_gate gate)
+void vs_device_part(struct vs_device *device, enum vs_gate gate)
 {
 	WRITE_ONCE(device->gate, gate);
 	blk_mq_quiesce_queue(device->disk->queue);
@@ -75,7 +75,7 @@ static void vs_device_join(struct vs_device *device, struct vs_session *session)
 }
 
 /* Lets a session go: its calls return reason from now on. The queues may still be joined to it. */
-static void vs_device_drop_session(struct vs_device *device, int reason)
+void vs_device_drop_session(struct vs_device *device, int reason)
 {
 	struct vs_session *session = device->session;
 	unsigned int i;
@@ -85,15 +85,14 @@ static void vs_device_drop_session(struct vs_device *device, int reason)
 	device->session = NULL;
 	device->reason = -reason;
 	WRITE_ONCE(session->end, reason);
-	if (session->started && reason != -ESHUTDOWN) {
-		session->lingers = true;
-		device->lingering++;
-	}
+	if (session->started && reason != -ESHUTDOWN)
+		device->lingering = session;
 	for (i = 0; session->channels && i < device->queue_count; i++)
 		wake_up_all(&session->channels[i].wait);
 }
 
-static void vs_device_forget_contents(struct vs_device *device)
+/* Contents are given up, or lost. */
+void vs_device_forget_contents(struct vs_device *device)
 {
 	vs_area_destroy(&device->map);
 	device->cookie = 0;
@@ -101,7 +100,8 @@ static void vs_device_forget_contents(struct vs_device *device)
 	device->label[0] = '\0';
 }
 
-static void vs_device_fail(struct vs_device *device)
+/* The contents are lost. */
+void vs_device_fail(struct vs_device *device)
 {
 	vs_device_drop_session(device, -ESTALE);
 	vs_device_part(device, VS_GATE_FAIL);
@@ -110,74 +110,9 @@ static void vs_device_fail(struct vs_device *device)
 	vs_device_set_state(device, VRAMSWAP_STATE_FAILED, VRAMSWAP_EVENT_FAILED);
 }
 
-static void vs_device_arm_hold(struct vs_device *device)
+static void vs_device_free(struct device *node)
 {
-	unsigned long delay = msecs_to_jiffies(device->hold_timeout_ms);
-
-	device->hold_until = jiffies + delay;
-	mod_delayed_work(vs_workqueue, &device->hold_work, delay);
-}
-
-static void vs_device_hold(struct vs_device *device)
-{
-	if (!device->hold_timeout_ms) {
-		vs_device_fail(device);
-		return;
-	}
-	vs_device_part(device, VS_GATE_HOLD);
-	vs_device_arm_hold(device);
-	vs_device_set_state(device, VRAMSWAP_STATE_HELD, VRAMSWAP_EVENT_HELD);
-}
-
-static void vs_device_hold_work(struct work_struct *work)
-{
-	struct vs_device *device = container_of(to_delayed_work(work), struct vs_device, hold_work);
-
-	mutex_lock(&device->lock);
-	/* A helper may have come back, and gone again, while this work waited for the lock. */
-	if (device->state == VRAMSWAP_STATE_HELD) {
-		if (time_before(jiffies, device->hold_until))
-			mod_delayed_work(vs_workqueue, &device->hold_work,
-					 device->hold_until - jiffies);
-		else
-			vs_device_fail(device);
-	}
-	mutex_unlock(&device->lock);
-}
-
-/* The session of a live device is over, but not its contents. */
-static void vs_device_lose_helper(struct vs_device *device, int reason)
-{
-	vs_device_drop_session(device, reason);
-	switch (device->state) {
-	case VRAMSWAP_STATE_LIVE:
-		vs_device_hold(device);
-		break;
-	case VRAMSWAP_STATE_ATTACHED:
-		vs_device_forget_contents(device);
-		vs_device_set_state(device, VRAMSWAP_STATE_EMPTY, VRAMSWAP_EVENT_STOPPED);
-		break;
-	default:
-		break;
-	}
-}
-
-static void vs_device_silence_work(struct work_struct *work)
-{
-	struct vs_device *device = container_of(work, struct vs_device, silence_work);
-
-	mutex_lock(&device->lock);
-	if (device->state == VRAMSWAP_STATE_LIVE && vs_queues_silent(device)) {
-		pr_warn(VS_NAME "%u: the helper has not answered for %u ms\n", device->index,
-			device->io_timeout_ms);
-		vs_device_lose_helper(device, -ETIMEDOUT);
-	}
-	mutex_unlock(&device->lock);
-}
-
-static void vs_device_free(struct kref *refs)
-{
-	struct vs_device *device = container_of(refs, struct vs_device, refs);
+	struct vs_device *device = container_of(node, struct vs_device, node);
 
 	vs_queues_destroy(device);
 	mutex_destroy(&device->lock);
@@ -187,7 +122,7 @@ static void vs_device_free(struct kref *refs)
 /* The last reference to a deleted device is that of the last file of an ended session. */
 void vs_device_put(struct vs_device *device)
 {
-	kref_put(&device->refs, vs_device_free);
+	put_device(&device->node);
 }
 
 /* The helper broke the ring. */
@@ -196,7 +131,7 @@ void vs_device_break(struct vs_device *device, struct vs_session *session)
 	mutex_lock(&device->lock);
 	if (device->session == session) {
 		pr_err(VS_NAME "%u: the helper broke the ring\n", device->index);
-		vs_device_lose_helper(device, -EBADMSG);
+		vs_hold_lose_helper(device, -EBADMSG);
 	}
 	mutex_unlock(&device->lock);
 }
@@ -206,9 +141,9 @@ void vs_device_close(struct vs_device *device, struct vs_session *session)
 {
 	mutex_lock(&device->lock);
 	if (device->session == session)
-		vs_device_lose_helper(device, -ESHUTDOWN);
-	if (session->lingers)
-		device->lingering--;
+		vs_hold_lose_helper(device, -ESHUTDOWN);
+	if (device->lingering == session)
+		device->lingering = NULL;
 	mutex_unlock(&device->lock);
 }
 
@@ -228,7 +163,7 @@ int vs_device_open(struct vs_device *device, struct vs_session *session)
 	else
 		device->session = session;
 	if (!ret)
-		kref_get(&device->refs);
+		get_device(&device->node);
 	mutex_unlock(&device->lock);
 	return ret;
 }
@@ -383,7 +318,7 @@ void vs_device_set_timeouts(struct vs_device *device, const u32 *hold_ms, const 
 	if (hold_ms) {
 		device->hold_timeout_ms = *hold_ms;
 		if (device->state == VRAMSWAP_STATE_HELD)
-			vs_device_arm_hold(device);
+			vs_hold_arm(device);
 	}
 	mutex_unlock(&device->lock);
 }
@@ -428,17 +363,17 @@ struct vs_device *vs_device_create(unsigned int index, const struct vs_shape *sh
 	device->slot_size = shape->slot_size;
 	device->hold_timeout_ms = shape->hold_timeout_ms;
 	device->io_timeout_ms = shape->io_timeout_ms;
-	kref_init(&device->refs);
+	device_initialize(&device->node);
+	device->node.release = vs_device_free;
 	mutex_init(&device->lock);
-	INIT_DELAYED_WORK(&device->hold_work, vs_device_hold_work);
-	INIT_WORK(&device->silence_work, vs_device_silence_work);
+	vs_hold_init(device);
 
 	ret = vs_queues_create(device);
 	if (ret)
-		goto free_device;
+		goto put_device;
 	ret = vs_disk_create(device);
 	if (ret)
-		goto destroy_queues;
+		goto put_device;
 	ret = vs_chardev_register(device);
 	if (ret)
 		goto destroy_disk;
@@ -447,10 +382,8 @@ struct vs_device *vs_device_create(unsigned int index, const struct vs_shape *sh
 
 destroy_disk:
 	vs_disk_destroy(device);
-destroy_queues:
-	vs_queues_destroy(device);
-free_device:
-	kfree(device);
+put_device:
+	vs_device_put(device);
 	return ERR_PTR(ret);
 }
 
@@ -482,7 +415,7 @@ int vs_device_delete(struct vs_device *device)
 /* Deletes a device that has neither session nor opener, whatever its state. */
 void vs_device_destroy(struct vs_device *device)
 {
-	misc_deregister(&device->misc);
+	vs_chardev_unregister(device);
 	mutex_lock(&device->lock);
 	if (device->state == VRAMSWAP_STATE_HELD)
 		vs_device_fail(device);

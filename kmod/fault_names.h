@@ -4,6 +4,8 @@
 /* the module's load */
 VS_FAULT(workqueue)
 VS_FAULT(sleep_watch)
+VS_FAULT(chardev_region)
+VS_FAULT(chardev_class)
 VS_FAULT(genl)
 
 /* a device's making */

@@ -243,8 +243,13 @@ static int vs_genl_add(struct sk_buff *skb, struct genl_info *info)
 
 	mutex_lock(&vs_devices_lock);
 	ret = vs_registry_add(index, &shape, &why);
-	if (ret >= 0)
-		ret = vs_genl_reply_device(info, VRAMSWAP_CMD_ADD, vs_registry_find(ret));
+	if (ret >= 0) {
+		index = ret;
+		ret = vs_genl_reply_device(info, VRAMSWAP_CMD_ADD, vs_registry_find(index));
+		/* The caller is told that it failed; so it did, unless someone uses the device. */
+		if (ret)
+			vs_registry_del(index);
+	}
 	mutex_unlock(&vs_devices_lock);
 	if (why && info->extack)
 		info->extack->_msg = why;

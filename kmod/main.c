@@ -86,10 +86,13 @@ static int __init vs_main_init(void)
 	ret = vs_registry_watch_sleep();
 	if (ret)
 		goto destroy_workqueue;
+	ret = vs_chardev_init();
+	if (ret)
+		goto unwatch_sleep;
 	/* Before the first device, which is announced there. */
 	ret = vs_genl_register();
 	if (ret)
-		goto unwatch_sleep;
+		goto exit_chardev;
 	ret = vs_main_add_devices();
 	if (ret)
 		goto clear_registry;
@@ -98,6 +101,8 @@ static int __init vs_main_init(void)
 clear_registry:
 	vs_registry_clear();
 	vs_genl_unregister();
+exit_chardev:
+	vs_chardev_exit();
 unwatch_sleep:
 	vs_registry_unwatch_sleep();
 destroy_workqueue:
@@ -109,6 +114,7 @@ static void __exit vs_main_exit(void)
 {
 	vs_registry_clear();
 	vs_genl_unregister();
+	vs_chardev_exit();
 	vs_registry_unwatch_sleep();
 	destroy_workqueue(vs_workqueue);
 }

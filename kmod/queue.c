@@ -364,7 +364,8 @@ void vs_queues_destroy(struct vs_device *device)
 {
 	unsigned int i;
 
-	for (i = 0; i < device->queue_count; i++)
+	for (i = 0; device->queues && i < device->queue_count; i++)
 		kfree(device->queues[i].slots);
 	kfree(device->queues);
+	device->queues = NULL;
 }

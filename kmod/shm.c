@@ -22,17 +22,38 @@ static u64 vs_area_offset(enum vs_area_id id)
 	return (u64)id << 40;
 }
 
+/*
+ * The lists and page tables of an area, little memory: from the reserves, or not had, but not waited
+ * for, however the kernel's own allocations in there ask.
+ */
+static struct page **vs_area_list(size_t count)
+{
+	unsigned int noreclaim = memalloc_noreclaim_save();
+	struct page **pages = kvcalloc(count, sizeof(*pages), VS_GFP | __GFP_ZERO);
+
+	memalloc_noreclaim_restore(noreclaim);
+	return pages;
+}
+
+static void *vs_area_vmap(struct vs_area *area, size_t count)
+{
+	unsigned int noreclaim = memalloc_noreclaim_save();
+	void *memory = vmap(area->pages, count, VM_MAP, PAGE_KERNEL);
+
+	memalloc_noreclaim_restore(noreclaim);
+	return memory;
+}
+
 /* Makes an area of at least size bytes. -ENOMEM, with nothing left behind. */
 int vs_area_create(struct vs_area *area, enum vs_area_id id, u64 size)
 {
-	unsigned int noio = memalloc_noio_save();
 	size_t i, count = PFN_UP(size);
 
 	area->offset = vs_area_offset(id);
 	area->size = (u64)count << PAGE_SHIFT;
 	area->read_only = id == VS_AREA_SQ || id == VS_AREA_MAP;
 	if (!vs_fault(VS_FAULT_area_list))
-		area->pages = kvcalloc(count, sizeof(*area->pages), VS_GFP | __GFP_ZERO);
+		area->pages = vs_area_list(count);
 	for (i = 0; area->pages && i < count; i++) {
 		if (!vs_fault(VS_FAULT_area_page))
 			area->pages[i] = alloc_page(VS_GFP | __GFP_ZERO);
@@ -40,8 +61,7 @@ int vs_area_create(struct vs_area *area, enum vs_area_id id, u64 size)
 			break;
 	}
 	if (area->pages && i == count && !vs_fault(VS_FAULT_area_vmap))
-		area->memory = vmap(area->pages, count, VM_MAP, PAGE_KERNEL);
-	memalloc_noio_restore(noio);
+		area->memory = vs_area_vmap(area, count);
 	if (area->memory)
 		return 0;
 	vs_area_destroy(area);

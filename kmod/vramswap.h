@@ -13,8 +13,8 @@
 
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
-#include <linux/kref.h>
-#include <linux/miscdevice.h>
+#include <linux/cdev.h>
+#include <linux/device.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/spinlock.h>
@@ -76,7 +76,6 @@ struct vs_channel {
 struct vs_session {
 	struct vs_device *device;
 	struct pid *pid;
-	bool lingers; /* device->lock; counted in device->lingering */
 
 	/* Set before attached, then constant; the map is the device's. */
 	struct vs_area areas[VS_AREAS];
@@ -138,7 +137,7 @@ struct vs_queue {
 enum vs_gate { VS_GATE_FAIL, VS_GATE_SEND, VS_GATE_HOLD };
 
 struct vs_device {
-	struct kref refs; /* one for the registry, one for each open file of the chardev */
+	struct device node; /* its references: the registry's, each open file's, the cdev's */
 	unsigned int index;
 	unsigned int queue_count;
 	unsigned int slots;     /* of each queue: the tag set's depth */
@@ -146,8 +145,7 @@ struct vs_device {
 	struct vs_queue *queues;
 	struct gendisk *disk;
 	struct blk_mq_tag_set tag_set;
-	struct miscdevice misc;
-	char misc_name[24];
+	struct cdev cdev;
 
 	/* Changed under lock; queues are quiesced after any change that takes SEND away. */
 	enum vs_gate gate;
@@ -166,7 +164,7 @@ struct vs_device {
 	u64 cookie;
 	char label[VRAMSWAP_LABEL_SIZE];
 	int reason; /* why the last session ended */
-	unsigned int lingering; /* sessions that lost the device, their file still open */
+	struct vs_session *lingering; /* lost the device, but its file is still open; or NULL */
 	u32 hold_timeout_ms;
 	u32 io_timeout_ms; /* also read by vs_device_timeout, without the lock */
 	unsigned long hold_until; /* jiffies; while HELD */
@@ -211,6 +209,18 @@ void vs_device_break(struct vs_device *device, struct vs_session *session);
 void vs_device_close(struct vs_device *device, struct vs_session *session);
 void vs_device_set_timeouts(struct vs_device *device, const u32 *hold_ms, const u32 *io_ms);
 bool vs_device_must_not_sleep(struct vs_device *device);
+/* For hold.c: parts of a change of state. device->lock held. */
+void vs_device_set_state(struct vs_device *device, enum vramswap_state state,
+			 enum vramswap_event event);
+void vs_device_part(struct vs_device *device, enum vs_gate gate);
+void vs_device_drop_session(struct vs_device *device, int reason);
+void vs_device_forget_contents(struct vs_device *device);
+void vs_device_fail(struct vs_device *device);
+
+/* hold.c */
+void vs_hold_init(struct vs_device *device);
+void vs_hold_arm(struct vs_device *device);
+void vs_hold_lose_helper(struct vs_device *device, int reason);
 
 /* disk.c */
 int vs_disk_create(struct vs_device *device);
@@ -249,7 +259,10 @@ void vs_map_clear(struct vs_area *map, u64 offset, u64 length);
 u64 vs_map_used(const struct vs_area *map);
 
 /* chardev.c */
+int vs_chardev_init(void);
+void vs_chardev_exit(void);
 int vs_chardev_register(struct vs_device *device);
+void vs_chardev_unregister(struct vs_device *device);
 
 /* stats.c */
 void vs_stats_add(u64 *counter, u64 n);

@@ -8,8 +8,11 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -175,6 +178,68 @@ TEST_CASE("a signal to stop that comes during a takeover waits until that is ove
     CHECK(starts.value() == 2);
     CHECK(early.value() == 0);
     CHECK(late.value() == 1);
+}
+
+TEST_CASE("a worker that no other could do better than ends the keeper") {
+    const Counter starts;
+    CHECK(run([&](KeeperLink link) {
+              starts.next();
+              (void)keep_contents(link);
+              link.live();
+              return hopeless_status;
+          }).value() == hopeless_status);
+    CHECK(starts.value() == 1);
+}
+
+TEST_CASE("contents from before this keeper are not given up for one failure") {
+    const Counter starts;
+    std::vector<InheritedFd> kept;
+    kept.push_back({.name = std::string(SessionState::kept_name), .fd = make_memory_file("keeper-test", 4096).value()});
+    Keeper keeper(std::move(kept), Log::to_standard_error());
+    CHECK(keeper.run([&](KeeperLink) { return starts.next() == 3 ? 0 : 1; }).value() == 0);
+    CHECK(starts.value() == 3);
+}
+
+TEST_CASE("what the keeper could not take is not taken for kept") {
+    const Counter refusals;
+    const int keeper = ::fork();
+    if (keeper == 0) {
+        Keeper full({}, Log::to_standard_error());
+        const auto status = full.run([&](KeeperLink link) {
+            rlimit few{};
+            (void)::prlimit(::getppid(), RLIMIT_NOFILE, nullptr, &few);
+            few.rlim_cur = 3;
+            (void)::prlimit(::getppid(), RLIMIT_NOFILE, &few, nullptr);
+            (void)keep_contents(link);
+            if (!link.sync())
+                refusals.next();
+            if (link.sync()) // it is said once
+                refusals.next();
+            return 0;
+        });
+        std::_Exit(status.value_or(1));
+    }
+    REQUIRE(::waitpid(keeper, nullptr, 0) == keeper);
+    CHECK(refusals.value() == 2);
+}
+
+TEST_CASE("the keeper waits for a worker that has closed its line and not ended yet") {
+    rusage before{};
+    rusage after{};
+    ::getrusage(RUSAGE_SELF, &before);
+    CHECK(run([](KeeperLink link) {
+              {
+                  const KeeperLink gone = std::move(link);
+              }
+              ::usleep(500000);
+              return 0;
+          }).value() == 0);
+    ::getrusage(RUSAGE_SELF, &after);
+    const auto used = [](const rusage& usage) {
+        return ((usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000) +
+               ((usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000);
+    };
+    CHECK(used(after) - used(before) < 200); // ms
 }
 
 TEST_CASE("a worker that was told to stop before it was live is not started again") {

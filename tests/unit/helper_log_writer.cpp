@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A log that is a file is written by a process of its own, and whole.
+// What could be waited for is written by a process of its own, and whole.
 #include "catch.hpp"
 
 #include <array>
@@ -8,6 +8,7 @@
 #include <string>
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,9 +63,28 @@ TEST_CASE("a log that is a file is not written by those who must not wait") {
     CHECK(found.ends_with("line 99\nthe last\n"));
 }
 
-TEST_CASE("a log that is a pipe is left alone") {
+TEST_CASE("a log whose reader does not read holds nobody up") {
     std::array<int, 2> ends{};
     REQUIRE(::pipe(ends.data()) == 0);
+    const Fd reading(ends[0]);
+    const Fd writing(ends[1]);
+    {
+        const Redirected redirected(writing.get());
+        const auto writer = LogWriter::start();
+        // More than both pipes hold.
+        for (int i = 0; i < 5000; ++i)
+            Log::to_standard_error().info("{:100}", i);
+        ::fcntl(reading.get(), F_SETFL, O_NONBLOCK);
+        std::string lines(1 << 20, '\0');
+        while (::read(reading.get(), lines.data(), lines.size()) > 0) {
+        }
+    }
+    SUCCEED("it came to an end");
+}
+
+TEST_CASE("a log that is a socket is left alone") {
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) == 0);
     const Fd reading(ends[0]);
     const Fd writing(ends[1]);
     struct stat before{};

@@ -131,8 +131,10 @@ TEST_CASE("polling backs off from pauses to sleeps and asks the session now and 
 
 TEST_CASE("resume, begin anew or refuse, by what the predecessor left") {
     using policy::Start;
-    const policy::Inheritance memfd{.record_found = true, .record_valid = true, .store_fd_found = true};
-    const policy::Inheritance path{.record_found = true, .record_valid = true, .store = "/dev/dax0.0"};
+    const policy::Inheritance memfd{
+        .record_found = true, .record_read = true, .record_valid = true, .store_fd_found = true};
+    const policy::Inheritance path{
+        .record_found = true, .record_read = true, .record_valid = true, .store = "/dev/dax0.0"};
     const Config plain{.size = 1ULL << 30};
     const Config no_size{};
     const Config host{.engine = EngineChoice::host};
@@ -149,11 +151,17 @@ TEST_CASE("resume, begin anew or refuse, by what the predecessor left") {
     invalid.record_valid = false;
     policy::Inheritance no_store = memfd;
     no_store.store_fd_found = false;
+    policy::Inheritance unknown = memfd;
+    unknown.record_read = false;
+    unknown.record_valid = false;
+    const Config elsewhere{.device = 1};
     policy::Inheritance only_store{.store_fd_found = true};
     const std::vector<Row> rows{
         {"nothing left", plain, {}, Start::fresh, false},
         {"a store without a record", plain, only_store, Start::fresh, false},
         {"a withdrawn record", plain, invalid, Start::fresh, true},
+        {"a record of another version", plain, unknown, Start::refuse, true},
+        {"contents of another device", elsewhere, memfd, Start::refuse, true},
         {"a record whose memory is gone", plain, no_store, Start::fresh, true},
         {"all there", plain, memfd, Start::resume, false},
         {"all there, no size given", no_size, memfd, Start::resume, false},

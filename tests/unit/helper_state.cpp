@@ -32,6 +32,7 @@ SessionState written(const Record& record) {
 const Record full{.valid = true,
                   .cookie = 0xfedcba9876543210,
                   .capacity = 1ULL << 40,
+                  .device = 15,
                   .engine = EngineChoice::host,
                   .label = "host memory (/dev/dax0.0)",
                   .store = "/dev/dax0.0"};
@@ -45,6 +46,7 @@ TEST_CASE("a successor reads what was written") {
     REQUIRE(record->valid);
     REQUIRE(record->cookie == full.cookie);
     REQUIRE(record->capacity == full.capacity);
+    REQUIRE(record->device == full.device);
     REQUIRE(record->engine == full.engine);
     REQUIRE(record->label == full.label);
     REQUIRE(record->store == full.store);

@@ -23,7 +23,7 @@ note() {
 }
 
 say "load"
-for fault in workqueue sleep_watch genl device queues slots slots=1+1 tags disk add_disk chardev; do
+for fault in workqueue sleep_watch chardev_region chardev_class genl device queues slots slots=1+1 tags disk add_disk chardev; do
 	spec=$fault
 	[[ $fault == *=* ]] || spec=$fault=1
 	refused 'cannot allocate|memory' load_module faults="$spec"
@@ -66,6 +66,11 @@ arm reply_full=1
 ! vramswapctl stats 0 >/dev/null 2>&1 || die "stats with a full answer"
 arm dump_full=1
 vramswapctl status >/dev/null 2>&1 || true # the dump goes on in another message, or fails; it must end
+for fault in reply reply_full; do
+	arm $fault=1
+	refused 'memory|message' vramswapctl add
+	assert_eq "$(vramswapctl status --json | jq -r .name | xargs)" vramswap0 "devices after an add that was not answered"
+done
 arm event=1
 vramswapctl add
 arm event_full=1

@@ -51,7 +51,7 @@ measure() {
 	for name in SUnreclaim VmallocUsed Percpu KernelStack; do
 		echo "$name $(memory_of "$name")"
 	done
-	echo "disks $(find /sys/block /sys/class/bdi /sys/class/misc -maxdepth 1 -name '*vramswap*' | wc -l)"
+	echo "disks $(find /sys/block /sys/class/bdi /sys/class/vramswap -maxdepth 1 -name '*vramswap*' | wc -l)"
 	echo "workqueues $(find /sys/devices/virtual/workqueue -maxdepth 1 2>/dev/null | wc -l)"
 }
 

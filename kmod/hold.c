@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The time between two helpers: how the loss of one is noticed, and how long its contents are held
+ * for another. Requests wait meanwhile.
+ */
+#include <linux/sched/signal.h>
+
+#include "vramswap.h"
+
+static unsigned long vs_hold_time(const struct vs_device *device)
+{
+	return msecs_to_jiffies(device->hold_timeout_ms);
+}
+
+/* The work comes when half of the time is over, and at its end. */
+void vs_hold_arm(struct vs_device *device)
+{
+	unsigned long delay = vs_hold_time(device);
+
+	device->hold_until = jiffies + delay;
+	mod_delayed_work(vs_workqueue, &device->hold_work, delay / 2);
+}
+
+/*
+ * A helper that lost the device but lives on, stopped perhaps, keeps its successor from attaching.
+ * The contents must not be lost for that.
+ */
+static void vs_hold_end_lingering(struct vs_device *device)
+{
+	if (!device->lingering)
+		return;
+	pr_warn(VS_NAME "%u: the helper that was lost does not let go; killed\n", device->index);
+	kill_pid(device->lingering->pid, SIGKILL, 1);
+}
+
+static void vs_hold_begin(struct vs_device *device)
+{
+	if (!device->hold_timeout_ms) {
+		vs_device_fail(device);
+		return;
+	}
+	vs_device_part(device, VS_GATE_HOLD);
+	vs_hold_arm(device);
+	vs_device_set_state(device, VRAMSWAP_STATE_HELD, VRAMSWAP_EVENT_HELD);
+}
+
+static void vs_hold_work(struct work_struct *work)
+{
+	struct vs_device *device = container_of(to_delayed_work(work), struct vs_device, hold_work);
+
+	mutex_lock(&device->lock);
+	/* A helper may have come back, and gone again, while this work waited for the lock. */
+	if (device->state == VRAMSWAP_STATE_HELD) {
+		unsigned long left = device->hold_until - jiffies;
+
+		if (time_before(jiffies, device->hold_until)) {
+			if (left <= vs_hold_time(device) - vs_hold_time(device) / 2)
+				vs_hold_end_lingering(device);
+			mod_delayed_work(vs_workqueue, &device->hold_work, left);
+		} else {
+			vs_device_fail(device);
+		}
+	}
+	mutex_unlock(&device->lock);
+}
+
+/* The session of a live device is over, but not its contents. */
+void vs_hold_lose_helper(struct vs_device *device, int reason)
+{
+	vs_device_drop_session(device, reason);
+	switch (device->state) {
+	case VRAMSWAP_STATE_LIVE:
+		vs_hold_begin(device);
+		break;
+	case VRAMSWAP_STATE_ATTACHED:
+		vs_device_forget_contents(device);
+		vs_device_set_state(device, VRAMSWAP_STATE_EMPTY, VRAMSWAP_EVENT_STOPPED);
+		break;
+	default:
+		break;
+	}
+}
+
+static void vs_hold_silence_work(struct work_struct *work)
+{
+	struct vs_device *device = container_of(work, struct vs_device, silence_work);
+
+	mutex_lock(&device->lock);
+	if (device->state == VRAMSWAP_STATE_LIVE && vs_queues_silent(device)) {
+		pr_warn(VS_NAME "%u: the helper has not answered for %u ms\n", device->index,
+			device->io_timeout_ms);
+		vs_hold_lose_helper(device, -ETIMEDOUT);
+	}
+	mutex_unlock(&device->lock);
+}
+
+void vs_hold_init(struct vs_device *device)
+{
+	INIT_DELAYED_WORK(&device->hold_work, vs_hold_work);
+	INIT_WORK(&device->silence_work, vs_hold_silence_work);
+}
