@@ -48,9 +48,9 @@ until_other_worker() {
 		[ "$SECONDS" -lt "$end" ] || die "no worker is started again"
 		pause 0.02
 		look
-		# The youngest of the keeper's children; the file has no end of line.
+		# The oldest of the keeper's children writes its log; the file has no end of line.
 		read -ra children </proc/"${says[pid]}/task/${says[pid]}/children" || true
-		worker=${children[-1]:-}
+		worker=${children[1]:-}
 	done
 }
 
@@ -128,6 +128,9 @@ wait $torture || {
 	die "swap_torture: $?"
 }
 nothing_wrong torture.json
+# The keeper has seen every death but those that came with its own.
+wanted=$((${killed[KILL]:-0} + ${killed[SEGV]:-0} + ${killed[ABRT]:-0} + ${killed[oom]:-0} + 2 * ${killed[twice]:-0}))
+at_least "$wanted" grep -c 'kept for the next' /run/helper-0/log || die "fewer workers died than were killed: $wanted"
 say "$(for way in "${!killed[@]}"; do echo -n "$way: ${killed[$way]} times, "; done)$((says[starts] - 1)) keepers killed," \
 	"$(stat_of replayed) requests sent again, $(wc -l <intruder.log) lines said by others"
 assert_eq "$(status_of cookie)" "$cookie" "name of the contents"
