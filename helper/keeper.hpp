@@ -92,11 +92,11 @@ private:
     std::vector<Kept> kept_;
     Log log_;
     Fd signals_;
-    sigset_t outside_{};  ///< the signals blocked before run
-    Fd socket_;           ///< to the worker
-    pid_t worker_ = 0;    ///< 0: there is none
-    bool served_ = false; ///< a worker was live under this keeper
-    bool inherited_;      ///< there were contents before this keeper
+    sigset_t outside_{};   ///< the signals blocked before run
+    Fd socket_;            ///< to the worker
+    pid_t worker_ = 0;     ///< 0: there is none
+    bool served_ = false;  ///< a worker was live under this keeper
+    bool inherited_;       ///< there were contents before this keeper
     bool dropped_ = false; ///< a descriptor that was to be kept did not arrive; said in the next answer
     bool live_ = false;
     std::chrono::steady_clock::time_point live_since_;

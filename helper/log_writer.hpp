@@ -19,7 +19,8 @@ namespace vramswap {
 /// waits while he reads from it: its memory is locked.
 class LogWriter {
 public:
-    /// Standard error is a pipe that does not block, afterwards. Call while there are no threads, and once the OOM killer will spare this process: the writer inherits that.
+    /// Standard error is a pipe that does not block, afterwards. Call while there are no threads, and once the OOM
+    /// killer will spare this process: the writer inherits that.
     [[nodiscard]] static Result<LogWriter> start();
 
     LogWriter() = default;

@@ -26,7 +26,7 @@ struct Stored {
     std::uint64_t cookie;
     std::uint64_t capacity;
     std::uint32_t device;
-    std::uint32_t reserved; // zero
+    std::uint32_t reserved;      // zero
     std::array<char, 16> engine; // terminated, as all texts here
     std::array<char, VRAMSWAP_LABEL_SIZE> label;
     std::array<char, max_store_path + 1> store;

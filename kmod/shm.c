@@ -23,8 +23,8 @@ static u64 vs_area_offset(enum vs_area_id id)
 }
 
 /*
- * The lists and page tables of an area, little memory: from the reserves, or not had, but not waited
- * for, however the kernel's own allocations in there ask.
+ * The lists and page tables of an area, little memory: from the reserves, or not had, but not
+ * waited for, however the kernel's own allocations in there ask.
  */
 static struct page **vs_area_list(size_t count)
 {
