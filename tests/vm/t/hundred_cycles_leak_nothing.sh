@@ -5,7 +5,7 @@
 # shellcheck shell=bash
 
 cycle() {
-	load_module
+	insmod "$VRAMSWAP_KO"
 	chardev_probe --cycle 1 >/dev/null
 	unload_module
 }
@@ -72,6 +72,8 @@ leaked() {
 	[ "$first" -le "$2" ] || [ "$second" -le "$2" ] || die "$1 grows by more than $2 ${3-KiB} in fifty cycles"
 }
 
+load_module # and what it depends on
+unload_module
 for _ in $(seq 10); do cycle; done
 helper_cycle
 killed_cycle
