@@ -33,6 +33,16 @@ Result<std::uint64_t> capacity(std::optional<std::uint64_t> size) {
     return rounded;
 }
 
+Chunks chunks(std::uint64_t bytes, std::uint64_t granule) noexcept {
+    constexpr std::uint64_t usual = 64ULL << 20;
+    std::uint64_t size = std::max(usual, granule);
+    while ((bytes + size - 1) / size > max_chunks)
+        size *= 2;
+    const std::uint64_t whole = (bytes - 1) / size; // before the last
+    const std::uint64_t rest = bytes - whole * size;
+    return {.size = size, .last = (rest + granule - 1) / granule * granule, .count = static_cast<unsigned>(whole) + 1};
+}
+
 void Spin::grow() noexcept {
     budget_ = std::min(limit_, std::max(budget_ * 2, limit_ / shortest_part));
 }
