@@ -36,6 +36,7 @@ constexpr auto patience = 500ms;
 
 /// For a piece of the warm-up, where a GPU that does not answer must be an error.
 constexpr auto warm_up_patience = 10s;
+constexpr auto warm_up_interval = 50ms; // of asking how it is
 
 /// The words are apart, so that the GPU's writing of one does not disturb the reading of another.
 constexpr std::size_t line = 64;
@@ -254,12 +255,17 @@ Error CudaLane::broken() const {
 
 /// Until all in the track is done.
 Result<void> CudaLane::wait(CudaTrack& track) {
-    const auto until = Clock::now() + warm_up_patience;
+    const auto since = Clock::now();
+    auto asked = since;
     while (!failed_ && !track.empty()) {
-        if (!track.take_done())
-            std::this_thread::yield();
-        if (Clock::now() > until)
-            failed_ = true;
+        if (track.take_done())
+            continue;
+        std::this_thread::yield();
+        if (Clock::now() - asked < warm_up_interval)
+            continue;
+        asked = Clock::now();
+        look_after(track);
+        failed_ = failed_ || asked - since > warm_up_patience;
     }
     if (failed_)
         return std::unexpected(broken());

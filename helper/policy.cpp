@@ -81,15 +81,19 @@ StartDecision start(const Config& wanted, const Inheritance& left) {
     if (!left.record_valid)
         return {Start::fresh, "what the service manager kept vouches for no contents; beginning anew"};
     if (wanted.engine != EngineChoice::automatic && wanted.engine != left.engine)
-        return {Start::refuse, "contents are held for another engine than --engine names; start with that one, or give "
-                               "the contents up"};
-    if (wanted.store != left.store)
+        return {
+            Start::refuse,
+            fmt::format("contents are held by the engine {}, but another is asked for (--engine, --gpu or --store); "
+                        "start with that one, or give the contents up",
+                        left.engine == EngineChoice::cuda ? "cuda" : "host")};
+    if (left.engine == EngineChoice::host && wanted.store != left.store)
         return {Start::refuse,
                 fmt::format("contents are held in {}, but --store says {}; start with the former, or give the contents "
                             "up",
                             left.store.empty() ? "a memfd" : left.store,
                             wanted.store.empty() ? "nothing (a memfd)" : wanted.store)};
-    if (left.store.empty() && !left.store_fd_found)
+    const bool by_path = left.engine == EngineChoice::host && !left.store.empty();
+    if (!by_path && !left.memory_found)
         return {Start::fresh, "the service manager did not keep the memory of the predecessor; beginning anew"};
     return {Start::resume, ""};
 }

@@ -73,8 +73,8 @@ struct Inheritance {
     bool record_found = false;
     bool record_valid = false; ///< readable, of our version, and its contents vouched for
     EngineChoice engine = EngineChoice::host;
-    std::string store; ///< path behind the host engine, empty for a memfd
-    bool store_fd_found = false;
+    std::string store;         ///< path behind the host engine, empty for a memfd; the GPU's UUID
+    bool memory_found = false; ///< what the engine keeps its bytes by is there
 };
 
 enum class Start : std::uint8_t {

@@ -32,6 +32,10 @@ struct Stored {
 static_assert(sizeof(Stored) == 1136);
 static_assert(offsetof(Stored, engine) == 32 && offsetof(Stored, label) == 48 && offsetof(Stored, store) == 112);
 
+/// Engines as they are written there. Names that older versions do not know, they refuse.
+constexpr std::string_view host_name = "host";
+constexpr std::string_view cuda_name = "cuda";
+
 template<std::size_t size>
 void put(std::array<char, size>& place, std::string_view text) {
     const std::size_t length = text.copy(place.data(), size - 1);
@@ -62,12 +66,13 @@ Result<Record> SessionState::read() const {
     if (stored.version != version)
         return fail(EPROTO, "the predecessor's record has version {}, this vramswapd knows version {}", stored.version,
                     version);
-    if (get(stored.engine) != "host")
-        return fail(EPROTO, "the predecessor's engine '{}' is unknown to this vramswapd", get(stored.engine));
+    const std::string engine = get(stored.engine);
+    if (engine != host_name && engine != cuda_name)
+        return fail(EPROTO, "the predecessor's engine '{}' is unknown to this vramswapd", engine);
     return Record{.valid = stored.valid != 0,
                   .cookie = stored.cookie,
                   .capacity = stored.capacity,
-                  .engine = EngineChoice::host,
+                  .engine = engine == cuda_name ? EngineChoice::cuda : EngineChoice::host,
                   .label = get(stored.label),
                   .store = get(stored.store)};
 }
@@ -79,7 +84,7 @@ Result<void> SessionState::write(const Record& record) {
     stored.valid = record.valid ? 1 : 0;
     stored.cookie = record.cookie;
     stored.capacity = record.capacity;
-    put(stored.engine, "host");
+    put(stored.engine, record.engine == EngineChoice::cuda ? cuda_name : host_name);
     put(stored.label, record.label);
     put(stored.store, record.store);
     if (::pwrite(fd_.get(), &stored, sizeof stored, 0) != sizeof stored)

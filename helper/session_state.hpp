@@ -17,7 +17,7 @@ struct Record {
     std::uint64_t capacity = 0; ///< bytes
     EngineChoice engine = EngineChoice::host;
     std::string label; ///< for people
-    std::string store; ///< path behind the host engine, empty for a memfd
+    std::string store; ///< path behind the host engine, empty for a memfd; the GPU's UUID
 };
 
 /// A record in a memfd that the service manager keeps while no helper runs.

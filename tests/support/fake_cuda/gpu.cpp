@@ -230,6 +230,9 @@ void Gpu::lose(bool blank) {
         if (blank)
             (void)::ftruncate(memory.fd.get(), static_cast<off_t>(memory.size));
     }
+    // Not even when the faults are healed: there is nothing behind these addresses.
+    for (auto& [start, range] : mapped_)
+        range.accessible = range.accessible && blank;
 }
 
 /// Does the n-th operation break everything?
