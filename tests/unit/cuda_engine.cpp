@@ -2,6 +2,8 @@
 #include "cuda_rig.hpp"
 
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
 #include <set>
 #include <sstream>
@@ -262,4 +264,44 @@ TEST_CASE("labels of GPUs fit into what the kernel takes") {
     const CudaRig rig;
     REQUIRE(rig.engine->label() == "FAKE GPU (vramswap test double, host memory) (0000:01:00.0)");
     REQUIRE(rig.engine->label().size() < VRAMSWAP_LABEL_SIZE);
+}
+
+TEST_CASE("GPUs are chosen by number in the order of their places, by UUID and by PCI address") {
+    const Fake fake("devices=3");
+    const auto api = CudaApi::load(fake_library);
+    REQUIRE(api.has_value());
+    const auto gpus = cuda_device_list(*api);
+    REQUIRE(gpus.has_value());
+    REQUIRE(gpus->size() == 3);
+    const auto place = [&](const std::string& wanted) {
+        const auto gpu = cuda_device_choose(*gpus, wanted);
+        return gpu ? gpu->pci : "none";
+    };
+    REQUIRE(place("") == "0000:01:00.0");
+    REQUIRE(place("0") == "0000:01:00.0");
+    REQUIRE(place("2") == "0000:03:00.0");
+    REQUIRE(place("3") == "none");
+    REQUIRE(place("0000:02:00.0") == "0000:02:00.0");
+    REQUIRE(place("00000000:02:00.0") == "0000:02:00.0");
+    REQUIRE(place("02:00.0") == "0000:02:00.0");
+    REQUIRE(place("02:00") == "0000:02:00.0");
+    REQUIRE(place("02:00.1") == "none");
+    REQUIRE(place("1:02:00.0") == "none");
+    REQUIRE(place("02:00.0x") == "none");
+    REQUIRE(place("GPU-fafafafa-fafa-fafa-fafa-fafafafafa01") == "0000:02:00.0");
+    REQUIRE(place("GPU-FAFAFAFA-FAFA-FAFA-FAFA-FAFAFAFAFA02") == "0000:01:00.0");
+    REQUIRE(place("GPU-fafafafa") == "none");
+}
+
+TEST_CASE("a GPU's device file is held open where there is one") {
+    std::string folder = "/dev/shm/vramswap-test-XXXXXX";
+    REQUIRE(::mkdtemp(folder.data()) != nullptr);
+    const CudaGpu gpu{.name = "some GPU", .pci = "0000:65:00.0"};
+    REQUIRE(!cuda_device_hold(gpu, folder, folder));
+    std::filesystem::create_directories(folder + "/0000:65:00.0");
+    std::ofstream(folder + "/0000:65:00.0/information") << "Model: \t\t some GPU\nDevice Minor: \t 3\nGPU: no\n";
+    REQUIRE(!cuda_device_hold(gpu, folder, folder));
+    std::ofstream(folder + "/nvidia3") << "here";
+    REQUIRE(cuda_device_hold(gpu, folder, folder));
+    std::filesystem::remove_all(folder);
 }
