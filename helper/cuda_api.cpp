@@ -109,7 +109,7 @@ Result<void> CudaApi::find_all(Finder& finder) {
 }
 
 /// cuInit, with the driver's reasons in words that say what to do.
-Result<void> CudaApi::start() {
+Result<void> CudaApi::start() const {
     switch (const Code code = Init(0)) {
     case Code::success:
         break;
@@ -139,7 +139,8 @@ Result<CudaApi> CudaApi::load(const std::string& library) {
     CudaApi api;
     if (auto found = api.find_all(finder); !found)
         return pass_on(found);
-    (void)handle.release(); // from cuInit on threads of the driver may run in it
+    // From cuInit on threads of the driver may run in it. NOLINTNEXTLINE(bugprone-unused-return-value)
+    (void)handle.release();
     if (auto started = api.start(); !started)
         return pass_on(started);
     return api;

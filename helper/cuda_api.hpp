@@ -89,7 +89,7 @@ private:
     class Finder;
 
     [[nodiscard]] Result<void> find_all(Finder& finder);
-    [[nodiscard]] Result<void> start();
+    [[nodiscard]] Result<void> start() const;
 
     int version_ = 0;
 };

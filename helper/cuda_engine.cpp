@@ -89,7 +89,8 @@ void CudaEngine::unbind() noexcept {
 }
 
 Result<std::unique_ptr<Lane>> CudaEngine::lane(unsigned /*queue*/, unsigned depth) {
-    assert(store_ && !staging_.empty());
+    if (!store_ || !context_ || staging_.empty())
+        return fail(EINVAL, "the GPU has no store yet, or no staging");
     return CudaLane::make({.api = api_,
                            .context = context_->get(),
                            .store = store_->address(),

@@ -27,6 +27,10 @@ public:
     [[nodiscard]] static Result<std::unique_ptr<CudaEngine>> make(const std::string& gpu,
                                                                   const std::string& library = CudaApi::library_name);
 
+    CudaEngine(const CudaEngine&) = delete;
+    CudaEngine& operator=(const CudaEngine&) = delete;
+    CudaEngine(CudaEngine&&) = delete;
+    CudaEngine& operator=(CudaEngine&&) = delete;
     ~CudaEngine() override;
 
     /// Of the GPU, for `make` in a successor.

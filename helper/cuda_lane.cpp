@@ -186,8 +186,10 @@ void CudaLane::go_on_zeroing() noexcept {
         Transfer& oldest = zeroing_.front();
         const std::uint32_t length = std::min(oldest.length, zero_piece);
         const Code code = parts_.api.MemsetD8Async(parts_.store + oldest.offset, 0, length, zeroes_.stream());
-        if (code != Code::success)
-            return refused(code, CudaTrack::nobody); // earlier pieces may be under way: no answer yet
+        if (code != Code::success) {
+            refused(code, CudaTrack::nobody); // earlier pieces may be under way: no answer yet
+            return;
+        }
         oldest.offset += length;
         oldest.length -= length;
         zeroes_.started(oldest.length == 0 ? oldest.token : CudaTrack::nobody);

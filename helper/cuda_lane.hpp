@@ -43,6 +43,10 @@ class CudaLane final : public Lane {
 public:
     [[nodiscard]] static Result<std::unique_ptr<CudaLane>> make(const CudaLaneParts& parts);
 
+    CudaLane(const CudaLane&) = delete;
+    CudaLane& operator=(const CudaLane&) = delete;
+    CudaLane(CudaLane&&) = delete;
+    CudaLane& operator=(CudaLane&&) = delete;
     ~CudaLane() override;
 
     [[nodiscard]] Result<void> begin() override;

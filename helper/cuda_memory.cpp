@@ -60,7 +60,7 @@ Result<CudaChunk> CudaChunk::adopt(const CudaApi& api, cuda::Device device, cuda
                                    Fd fd) {
     CudaChunk chunk(api, address, size);
     chunk.fd_ = std::move(fd);
-    // The descriptor is handed over in a pointer's place.
+    // The descriptor is handed over in a pointer's place. NOLINTNEXTLINE(performance-no-int-to-ptr)
     void* const number = reinterpret_cast<void*>(static_cast<std::intptr_t>(chunk.fd_.get()));
     if (const Code code = api.MemImportFromShareableHandle(&chunk.handle_, number, cuda::handle_posix_fd);
         code != Code::success)

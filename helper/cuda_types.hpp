@@ -10,6 +10,9 @@
 
 namespace vramswap::cuda {
 
+// The driver's enumerations are as wide as this, whatever their values.
+// NOLINTBEGIN(performance-enum-size)
+
 /// CUresult. Values that are not named here occur, too.
 enum class Code : std::uint32_t {
     success = 0,                  // CUDA_SUCCESS
@@ -58,6 +61,8 @@ enum class Attribute : std::uint32_t {
     virtual_memory = 102,         // CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED
     posix_fd_handles = 103,       // CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED
 };
+
+// NOLINTEND(performance-enum-size)
 
 // CUcomputemode, as cuDeviceGetAttribute gives it.
 inline constexpr int compute_mode_prohibited = 2;        // CU_COMPUTEMODE_PROHIBITED
