@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "config.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <limits>
@@ -22,7 +24,9 @@ constexpr std::string_view description =
     "system does not use, so that the device can be swap space.";
 
 constexpr std::string_view footer = R"(Examples:
-  vramswapd --size 4G                       4 GiB of locked host memory behind /dev/vramswap0
+  vramswapd --size 4G                       4 GiB of a GPU's memory behind /dev/vramswap0; without one, of RAM
+  vramswapd --size 4G --gpu 0000:65:00.0    of this GPU or not at all
+  vramswapd --size 4G --engine host         of locked host memory
   vramswapd --size 8G --store /dev/dax0.0   the same from a memory device
   then: mkswap /dev/vramswap0 && swapon --discard --priority 100 /dev/vramswap0
 
@@ -31,7 +35,7 @@ SIGTERM or SIGINT stops it, but only once nothing uses the device: swapoff first
 
 It is two processes, a worker that serves the device and a keeper. If the worker dies, the keeper starts another, which
 takes the contents over; until then I/O waits, and nothing is lost. If the keeper is killed too, systemd can do the
-same (FileDescriptorStoreMax=8, NotifyAccess=all); without it, contents in memory of the helper's own die with it.
+same (FileDescriptorStoreMax=256, NotifyAccess=all); without it, contents in memory of the helper's own die with it.
 
 Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line, 128 and the signal's number if the
 worker was killed before it had anything to keep.)";
@@ -76,8 +80,11 @@ void add_options(CLI::App& app, Raw& raw) {
     add(app, "--size", raw.size, "SIZE",
         "How much to store: bytes, or with K, M, G or T (powers of\n1024). Needed unless a predecessor's contents are "
         "taken over");
-    add(app, "--engine", raw.engine, "NAME", "What stores the bytes: auto or host (default auto)")
-        ->check(CLI::IsMember({"auto", "host"}));
+    add(app, "--engine", raw.engine, "NAME",
+        "What stores the bytes: cuda (a GPU's memory), host, or\nauto: cuda if a GPU can be used, else host (default)")
+        ->check(CLI::IsMember({"auto", "cuda", "host"}));
+    add(app, "--gpu", raw.config.gpu, "GPU",
+        "Which GPU: its number, UUID or PCI address, as shown by\nnvidia-smi -L (default: the first)");
     add(app, "--store", raw.config.store, "PATH",
         "File or memory device behind the host engine (hugetlbfs,\nDAX, a PCI BAR), overwritten (default: own memory)");
     add(app, "--spin-us", raw.spin_us, "USEC",
@@ -89,6 +96,21 @@ void add_options(CLI::App& app, Raw& raw) {
     app.add_flag("--foreground", raw.foreground, "Stay in the foreground, as it always does");
 }
 
+/// What is said about the engine must fit together: to name a GPU or a store is to name its engine.
+Result<void> choose_engine(Config& config, std::string_view name) {
+    const bool gpu = !config.gpu.empty();
+    const bool store = !config.store.empty();
+    if (gpu && !looks_like_gpu(config.gpu))
+        return fail(EINVAL, "--gpu: '{}' is no GPU's number, UUID (GPU-...) or PCI address", config.gpu);
+    if ((gpu && (store || name == "host")) || (store && name == "cuda"))
+        return fail(EINVAL, "--gpu is for the engine cuda, --store for the engine host: choose one of them");
+    if (gpu || name == "cuda")
+        config.engine = EngineChoice::cuda;
+    else if (store || name == "host")
+        config.engine = EngineChoice::host;
+    return {};
+}
+
 Result<Config> finish(Raw raw) {
     if (!raw.size.empty()) {
         auto size = parse_size(raw.size);
@@ -98,13 +120,27 @@ Result<Config> finish(Raw raw) {
     }
     if (raw.config.store.size() > max_store_path)
         return fail(EINVAL, "--store: the path is longer than {} bytes", max_store_path);
-    raw.config.engine = raw.engine == "host" ? EngineChoice::host : EngineChoice::automatic;
+    if (auto chosen = choose_engine(raw.config, raw.engine); !chosen)
+        return pass_on(chosen);
     raw.config.spin = std::chrono::microseconds(raw.spin_us);
     raw.config.wait_device = std::chrono::seconds(raw.wait_s);
     return std::move(raw.config);
 }
 
 } // namespace
+
+bool looks_like_gpu(std::string_view text) {
+    const auto only = [](std::string_view part, std::string_view others) {
+        return !part.empty() && std::ranges::all_of(part, [&](unsigned char c) {
+            return std::isxdigit(c) != 0 || others.find(static_cast<char>(c)) != std::string_view::npos;
+        });
+    };
+    if (text.starts_with("GPU-"))
+        return only(text.substr(4), "-");
+    if (text.find(':') != std::string_view::npos)
+        return only(text, ":.");
+    return !text.empty() && std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
+}
 
 Result<std::uint64_t> parse_size(std::string_view text) {
     std::uint64_t number = 0;

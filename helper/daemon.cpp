@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sys/signalfd.h>
 
+#include "cuda_engine.hpp"
 #include "host_engine.hpp"
 #include "io_thread.hpp"
 #include "lowmem.hpp"
@@ -53,13 +54,9 @@ bool device_is_gone(const Error& error) {
     return error.code == ENOENT || error.code == ENXIO || error.code == ENODEV;
 }
 
-std::unique_ptr<Engine> make_engine(EngineChoice choice, const std::string& store, const Log& log) {
-    switch (choice) {
-    case EngineChoice::automatic: // the host engine is the only one there is
-    case EngineChoice::host:
-        break;
-    }
-    return std::make_unique<HostEngine>(store, log);
+/// The name of what an engine keeps its bytes by, where it does not find them by a path.
+std::string_view memory_name(EngineChoice engine) {
+    return engine == EngineChoice::cuda ? CudaStore::map_name : HostEngine::kept_name;
 }
 
 } // namespace
@@ -109,7 +106,8 @@ Result<void> Daemon::prepare_process() {
 Result<void> Daemon::choose_start() {
     inherited_ = manager_.take_fds();
     policy::Inheritance left;
-    left.store_fd_found = std::ranges::count(inherited_, HostEngine::kept_name, &InheritedFd::name) != 0;
+    for (const InheritedFd& fd : inherited_)
+        kept_names_.push_back(fd.name);
     const auto kept = std::ranges::find(inherited_, SessionState::kept_name, &InheritedFd::name);
     if (kept != inherited_.end()) {
         left.record_found = true;
@@ -121,6 +119,7 @@ Result<void> Daemon::choose_start() {
             left.device = record_.device;
             left.engine = record_.engine;
             left.store = record_.store;
+            left.memory_found = std::ranges::count(kept_names_, memory_name(record_.engine)) != 0;
         } else {
             log_.warning("{}", record.error().message);
         }
@@ -181,9 +180,8 @@ Result<std::unique_ptr<RingClient>> Daemon::attach(std::uint64_t cookie) {
     }
 }
 
-/// Chooses the engine and attaches, before memory is asked for: a device that belongs to another helper must not cost
-/// gigabytes to find out.
-Result<void> Daemon::attach_first() {
+/// Of new contents; those that are taken over have theirs.
+Result<void> Daemon::choose_capacity() {
     if (start_ == policy::Start::fresh) {
         const auto capacity = policy::capacity(config_.size);
         if (!capacity)
@@ -195,11 +193,56 @@ Result<void> Daemon::attach_first() {
         log_.notice("contents of {} are taken over; --size counts again after an orderly stop",
                     size_text(record_.capacity));
     }
-    engine_ = make_engine(config_.engine, config_.store, log_);
-    record_.device = config_.device;
+    return {};
+}
+
+/// For new contents.
+Result<void> Daemon::make_engine() {
+    if (config_.engine != EngineChoice::host) {
+        auto cuda = CudaEngine::make(config_.gpu);
+        if (!cuda && config_.engine == EngineChoice::cuda)
+            return pass_on(cuda);
+        if (cuda) {
+            record_.engine = EngineChoice::cuda;
+            record_.store = (*cuda)->uuid();
+            engine_ = std::move(*cuda);
+            return {};
+        }
+        log_.notice("the bytes go to host memory: {}", cuda.error().message);
+    }
+    engine_ = std::make_unique<HostEngine>(config_.store, log_);
     record_.engine = EngineChoice::host;
     record_.store = config_.store;
-    record_.label = engine_->label();
+    return {};
+}
+
+/// For a predecessor's contents, wherever they are.
+Result<void> Daemon::resume_engine() {
+    if (record_.engine == EngineChoice::host) {
+        engine_ = std::make_unique<HostEngine>(record_.store, log_);
+        return {};
+    }
+    if (!config_.gpu.empty() && config_.gpu != record_.store)
+        log_.notice("contents in {} are taken over; --gpu counts again after an orderly stop", record_.store);
+    auto cuda = CudaEngine::make(record_.store);
+    if (!cuda)
+        return pass_on(cuda);
+    engine_ = std::move(*cuda);
+    return {};
+}
+
+/// Chooses the engine of new contents and attaches, before memory is asked for: a device that belongs to another helper
+/// must not cost gigabytes to find out. A predecessor's engine comes later: if its GPU is gone, the kernel still is to
+/// be asked whether it wants the contents at all.
+Result<void> Daemon::attach_first() {
+    if (auto chosen = choose_capacity(); !chosen)
+        return chosen;
+    record_.device = config_.device;
+    if (start_ == policy::Start::fresh) {
+        if (auto made = make_engine(); !made)
+            return made;
+        record_.label = engine_->label();
+    }
     auto client = attach(record_.cookie);
     if (!client && client.error().code == ESTALE && start_ == policy::Start::resume) {
         log_.warning("{}; beginning anew", client.error().message);
@@ -225,6 +268,8 @@ Result<void> Daemon::make_contents() {
         lowmem::unthrottle_writeback(config_.device, log_);
         return engine_->open(record_.capacity);
     }
+    if (auto made = resume_engine(); !made)
+        return made;
     auto adopted = engine_->adopt(record_.capacity, inherited_);
     for (const InheritedFd& unknown : inherited_)
         if (unknown.fd)
@@ -233,11 +278,16 @@ Result<void> Daemon::make_contents() {
     return adopted;
 }
 
+Result<void> Daemon::keep(const std::string& name, int fd) {
+    kept_names_.push_back(name);
+    return manager_.keep(name, fd);
+}
+
 Result<void> Daemon::keep_descriptors() {
-    auto kept = manager_.keep(std::string(SessionState::kept_name), state_->fd());
+    auto kept = keep(std::string(SessionState::kept_name), state_->fd());
     for (const KeptFd& fd : engine_->kept())
         if (kept)
-            kept = manager_.keep(fd.name, fd.fd);
+            kept = keep(fd.name, fd.fd);
     if (!kept)
         return kept;
     return manager_.sync();
@@ -401,13 +451,17 @@ Result<void> Daemon::attach_again_once() {
     return {};
 }
 
-/// No successor shall ask for what is gone.
+/// No successor shall ask for what is gone, and nobody read it.
 void Daemon::give_up_contents() {
+    if (engine_)
+        if (auto erased = engine_->erase(); !erased)
+            log_.warning("what was stored could not be overwritten: {}", erased.error().message);
     if (state_)
         if (auto withdrawn = state_->invalidate(); !withdrawn)
             log_.warning("{}", withdrawn.error().message);
-    manager_.forget(SessionState::kept_name);
-    manager_.forget(HostEngine::kept_name);
+    for (const std::string& name : kept_names_)
+        manager_.forget(name);
+    kept_names_.clear();
 }
 
 } // namespace vramswap

@@ -44,10 +44,14 @@ private:
     [[nodiscard]] Result<void> prepare_process();
     [[nodiscard]] Result<void> choose_start();
     [[nodiscard]] Result<void> attach_first();
+    [[nodiscard]] Result<void> choose_capacity();
+    [[nodiscard]] Result<void> make_engine();
+    [[nodiscard]] Result<void> resume_engine();
     [[nodiscard]] Result<std::unique_ptr<RingClient>> attach(std::uint64_t cookie);
     [[nodiscard]] Result<std::unique_ptr<RingClient>> attach_once(std::uint64_t cookie);
     [[nodiscard]] Result<void> make_contents();
     [[nodiscard]] Result<void> keep_descriptors();
+    [[nodiscard]] Result<void> keep(const std::string& name, int fd);
     [[nodiscard]] Result<void> hand_to_manager();
     [[nodiscard]] Result<void> start_first();
     void begin_anew();
@@ -68,6 +72,7 @@ private:
     ServiceManager manager_;
     Fd signals_; ///< signalfd of the signals that mean: stop
     std::vector<InheritedFd> inherited_;
+    std::vector<std::string> kept_names_; ///< of what others keep for us
     policy::Start start_ = policy::Start::fresh;
     Record record_; ///< of the contents served
     std::optional<SessionState> state_;

@@ -56,6 +56,10 @@ public:
     /// Returns only when nothing that the lane started can still touch staging or store.
     virtual ~Lane() = default;
 
+    /// Called once by the thread that will use the lane, before its first transfer, and before the device is live: here
+    /// it may wait and allocate, so that later it need not.
+    [[nodiscard]] virtual Result<void> begin() { return {}; }
+
     /// Starts a prefix of `transfers`, in any order among themselves, and returns its length: fewer than asked for
     /// when the lane's fixed number in flight is reached or when it wants poll to be called first. The transfers are
     /// copied; the staging they name belongs to the lane until their completion.
@@ -84,7 +88,8 @@ struct InheritedFd {
     Fd fd;
 };
 
-/// Calls in their order: label; open or adopt; kept; then for each session bind, lane (once a queue), unbind.
+/// Calls in their order: label; open or adopt; kept; then for each session bind, lane (once a queue), unbind; at last,
+/// perhaps, erase.
 class Engine {
 public:
     Engine() = default;
@@ -116,6 +121,10 @@ public:
     /// Makes the lane of one queue's thread with room for `depth` transfers in flight. The caller owns the lane, which
     /// must not outlive the engine.
     [[nodiscard]] virtual Result<std::unique_ptr<Lane>> lane(unsigned queue, unsigned depth) = 0;
+
+    /// The contents are given up for good, and no transfer is under way: overwrites what the next user of the memory
+    /// could read. Without contents it does nothing.
+    [[nodiscard]] virtual Result<void> erase() { return {}; }
 };
 
 } // namespace vramswap

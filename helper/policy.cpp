@@ -33,6 +33,16 @@ Result<std::uint64_t> capacity(std::optional<std::uint64_t> size) {
     return rounded;
 }
 
+Chunks chunks(std::uint64_t bytes, std::uint64_t granule) noexcept {
+    constexpr std::uint64_t usual = 64ULL << 20;
+    std::uint64_t size = std::max(usual, granule);
+    while ((bytes + size - 1) / size > max_chunks)
+        size *= 2;
+    const std::uint64_t whole = (bytes - 1) / size; // before the last
+    const std::uint64_t rest = bytes - whole * size;
+    return {.size = size, .last = (rest + granule - 1) / granule * granule, .count = static_cast<unsigned>(whole) + 1};
+}
+
 void Spin::grow() noexcept {
     budget_ = std::min(limit_, std::max(budget_ * 2, limit_ / shortest_part));
 }
@@ -78,15 +88,19 @@ StartDecision start(const Config& wanted, const Inheritance& left) {
                                            "former, or give the contents up",
                                            left.device, wanted.device)};
     if (wanted.engine != EngineChoice::automatic && wanted.engine != left.engine)
-        return {Start::refuse, "contents are held for another engine than --engine names; start with that one, or give "
-                               "the contents up"};
-    if (wanted.store != left.store)
+        return {
+            Start::refuse,
+            fmt::format("contents are held by the engine {}, but another is asked for (--engine, --gpu or --store); "
+                        "start with that one, or give the contents up",
+                        left.engine == EngineChoice::cuda ? "cuda" : "host")};
+    if (left.engine == EngineChoice::host && wanted.store != left.store)
         return {Start::refuse,
                 fmt::format("contents are held in {}, but --store says {}; start with the former, or give the contents "
                             "up",
                             left.store.empty() ? "a memfd" : left.store,
                             wanted.store.empty() ? "nothing (a memfd)" : wanted.store)};
-    if (left.store.empty() && !left.store_fd_found)
+    const bool by_path = left.engine == EngineChoice::host && !left.store.empty();
+    if (!by_path && !left.memory_found)
         return {Start::fresh, "the service manager did not keep the memory of the predecessor; beginning anew"};
     return {Start::resume, ""};
 }

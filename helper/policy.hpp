@@ -15,6 +15,23 @@ namespace vramswap::policy {
 /// How many bytes a device offers for `--size`: whole blocks, rounded down, within what the kernel takes.
 [[nodiscard]] Result<std::uint64_t> capacity(std::optional<std::uint64_t> size);
 
+/// Pieces that memory of a GPU is taken in: all of one size, but for the last.
+struct Chunks {
+    std::uint64_t size = 0; ///< of all but the last, bytes
+    std::uint64_t last = 0; ///< bytes
+    unsigned count = 0;     ///< the last included
+
+    bool operator==(const Chunks&) const = default;
+};
+
+/// The most chunks of one store. Each has a descriptor, which the service manager keeps too: with the few others they
+/// stay below FileDescriptorStoreMax=256, and far below the 1024 descriptors that a process may usually have.
+inline constexpr unsigned max_chunks = 192;
+
+/// How to take `bytes` of a GPU's memory, which comes in multiples of `granule`, a power of two: in chunks of 64 MiB,
+/// or of twice, four times ... that where there would be too many.
+[[nodiscard]] Chunks chunks(std::uint64_t bytes, std::uint64_t granule) noexcept;
+
 /// How long an I/O thread looks for work before it sleeps.
 ///
 /// Looking is worth it only if work comes within `limit`. So the time shrinks towards nothing while looking finds
@@ -58,8 +75,8 @@ struct Inheritance {
     bool record_valid = false; ///< it vouches for its contents
     unsigned device = 0;
     EngineChoice engine = EngineChoice::host;
-    std::string store; ///< path behind the host engine, empty for a memfd
-    bool store_fd_found = false;
+    std::string store;         ///< path behind the host engine, empty for a memfd; the GPU's UUID
+    bool memory_found = false; ///< what the engine keeps its bytes by is there
 };
 
 enum class Start : std::uint8_t {

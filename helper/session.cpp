@@ -29,13 +29,23 @@ public:
     Worker(Shared& shared, std::unique_ptr<Lane> lane, const IoLoopParts& parts)
         : shared_(shared), lane_(std::move(lane)), loop_(parts) {}
 
-    Result<void> start(const std::string& name) { return thread_.start(name, *this); }
+    /// Returns when the lane has begun in the thread.
+    Result<void> start(const std::string& name) {
+        if (auto started = thread_.start(name, *this); !started)
+            return started;
+        begun_.wait(false);
+        return std::move(beginning_);
+    }
     void join() noexcept { thread_.join(); }
     [[nodiscard]] const LoopEnd& end() const noexcept { return end_; }
 
     void run() noexcept override {
+        beginning_ = lane_->begin();
+        const bool able = beginning_.has_value(); // it is the owner's from here on
+        begun_ = true;
+        begun_.notify_one();
         shared_.gate.wait(Gate::closed);
-        if (shared_.gate == Gate::open)
+        if (shared_.gate == Gate::open && able)
             end_ = loop_.run(shared_.asked);
         const Worker* none = nullptr;
         shared_.first_ended.compare_exchange_strong(none, this);
@@ -47,6 +57,8 @@ private:
     std::unique_ptr<Lane> lane_;
     IoLoop loop_;
     LoopEnd end_;
+    Result<void> beginning_;
+    std::atomic<bool> begun_ = false;
     IoThread thread_;
 };
 

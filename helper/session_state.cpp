@@ -34,6 +34,10 @@ struct Stored {
 static_assert(sizeof(Stored) == 1144);
 static_assert(offsetof(Stored, engine) == 40 && offsetof(Stored, label) == 56 && offsetof(Stored, store) == 120);
 
+/// Engines as they are written there. Names that older versions do not know, they refuse.
+constexpr std::string_view host_name = "host";
+constexpr std::string_view cuda_name = "cuda";
+
 template<std::size_t size>
 void put(std::array<char, size>& place, std::string_view text) {
     const std::size_t length = text.copy(place.data(), size - 1);
@@ -64,13 +68,14 @@ Result<Record> SessionState::read() const {
     if (stored.version != version)
         return fail(EPROTO, "the predecessor's record has version {}, this vramswapd knows version {}", stored.version,
                     version);
-    if (get(stored.engine) != "host")
-        return fail(EPROTO, "the predecessor's engine '{}' is unknown to this vramswapd", get(stored.engine));
+    const std::string engine = get(stored.engine);
+    if (engine != host_name && engine != cuda_name)
+        return fail(EPROTO, "the predecessor's engine '{}' is unknown to this vramswapd", engine);
     return Record{.valid = stored.valid != 0,
                   .cookie = stored.cookie,
                   .capacity = stored.capacity,
                   .device = stored.device,
-                  .engine = EngineChoice::host,
+                  .engine = engine == cuda_name ? EngineChoice::cuda : EngineChoice::host,
                   .label = get(stored.label),
                   .store = get(stored.store)};
 }
@@ -83,7 +88,7 @@ Result<void> SessionState::write(const Record& record) {
     stored.cookie = record.cookie;
     stored.capacity = record.capacity;
     stored.device = record.device;
-    put(stored.engine, "host");
+    put(stored.engine, record.engine == EngineChoice::cuda ? cuda_name : host_name);
     put(stored.label, record.label);
     put(stored.store, record.store);
     if (::pwrite(fd_.get(), &stored, sizeof stored, 0) != sizeof stored)

@@ -18,7 +18,7 @@ struct Record {
     unsigned device = 0;        ///< N of the /dev/vramswapN that they are of
     EngineChoice engine = EngineChoice::host;
     std::string label; ///< for people
-    std::string store; ///< path behind the host engine, empty for a memfd
+    std::string store; ///< path behind the host engine, empty for a memfd; the GPU's UUID
 };
 
 /// A record in a memfd that the service manager keeps while no helper runs.

@@ -100,6 +100,17 @@ TEST_CASE("every option is understood") {
     REQUIRE(config.wait_device.count() == 60);
 }
 
+TEST_CASE("naming a GPU or a store names its engine") {
+    REQUIRE(good({"--engine", "cuda"}).engine == EngineChoice::cuda);
+    REQUIRE(good({"--engine", "auto"}).engine == EngineChoice::automatic);
+    REQUIRE(good({"--store", "/dev/dax0.0"}).engine == EngineChoice::host);
+    for (const char* const gpu : {"0", "12", "GPU-01234567-89ab-cdef-0123-456789abcdef", "0000:65:00.0", "65:00.0"}) {
+        const Config config = good({"--gpu", gpu});
+        REQUIRE(config.engine == EngineChoice::cuda);
+        REQUIRE(config.gpu == gpu);
+    }
+}
+
 TEST_CASE("bad command lines are refused") {
     const std::string long_path(max_store_path + 1, 'x');
     const std::vector<std::vector<const char*>> rows{
@@ -110,6 +121,11 @@ TEST_CASE("bad command lines are refused") {
         {"--device", "x"},
         {"--device", "1048576"},
         {"--engine", "opencl"},
+        {"--gpu", "fast"},
+        {"--gpu", "GPU-"},
+        {"--gpu", "0", "--engine", "host"},
+        {"--gpu", "0", "--store", "/dev/dax0.0"},
+        {"--engine", "cuda", "--store", "/dev/dax0.0"},
         {"--spin-us", "10001"},
         {"--spin-us", "-5"},
         {"--wait-device", "1e9"},
@@ -131,7 +147,7 @@ TEST_CASE("help and version are texts, not runs") {
     const auto help = parse({"--help"});
     REQUIRE(help.has_value());
     const std::string& text = std::get<Text>(*help).text;
-    for (const char* const option : {"--device", "--size", "--engine", "--store", "--spin-us", "--wait-device",
+    for (const char* const option : {"--device", "--size", "--engine", "--gpu", "--store", "--spin-us", "--wait-device",
                                      "--version", "swapoff", "modprobe", "Exit status"})
         REQUIRE(text.find(option) != std::string::npos);
     const auto version = parse({"--version"});

@@ -132,7 +132,7 @@ TEST_CASE("polling backs off from pauses to sleeps and asks the session now and 
 TEST_CASE("resume, begin anew or refuse, by what the predecessor left") {
     using policy::Start;
     const policy::Inheritance memfd{
-        .record_found = true, .record_read = true, .record_valid = true, .store_fd_found = true};
+        .record_found = true, .record_read = true, .record_valid = true, .memory_found = true};
     const policy::Inheritance path{
         .record_found = true, .record_read = true, .record_valid = true, .store = "/dev/dax0.0"};
     const Config plain{.size = 1ULL << 30};
@@ -140,6 +140,15 @@ TEST_CASE("resume, begin anew or refuse, by what the predecessor left") {
     const Config host{.engine = EngineChoice::host};
     const Config dax{.store = "/dev/dax0.0"};
     const Config other{.store = "/dev/dax1.0"};
+    const Config cuda{.engine = EngineChoice::cuda, .gpu = "1"};
+    const policy::Inheritance vram{.record_found = true,
+                                   .record_read = true,
+                                   .record_valid = true,
+                                   .engine = EngineChoice::cuda,
+                                   .store = "GPU-fafafafa",
+                                   .memory_found = true};
+    policy::Inheritance no_vram = vram;
+    no_vram.memory_found = false;
     struct Row {
         const char* what;
         Config wanted;
@@ -150,12 +159,12 @@ TEST_CASE("resume, begin anew or refuse, by what the predecessor left") {
     policy::Inheritance invalid = memfd;
     invalid.record_valid = false;
     policy::Inheritance no_store = memfd;
-    no_store.store_fd_found = false;
+    no_store.memory_found = false;
     policy::Inheritance unknown = memfd;
     unknown.record_read = false;
     unknown.record_valid = false;
     const Config elsewhere{.device = 1};
-    policy::Inheritance only_store{.store_fd_found = true};
+    policy::Inheritance only_store{.memory_found = true};
     const std::vector<Row> rows{
         {"nothing left", plain, {}, Start::fresh, false},
         {"a store without a record", plain, only_store, Start::fresh, false},
@@ -170,12 +179,46 @@ TEST_CASE("resume, begin anew or refuse, by what the predecessor left") {
         {"a path, another now", other, path, Start::refuse, true},
         {"a path, a memfd now", plain, path, Start::refuse, true},
         {"a memfd, a path now", dax, memfd, Start::refuse, true},
+        {"a GPU", plain, vram, Start::resume, false},
+        {"a GPU, named again", cuda, vram, Start::resume, false},
+        {"a GPU, host memory now", host, vram, Start::refuse, true},
+        {"host memory, a GPU now", cuda, memfd, Start::refuse, true},
+        {"a GPU whose memory was not kept", plain, no_vram, Start::fresh, true},
     };
     for (const Row& row : rows) {
         INFO(row.what);
         const auto decision = policy::start(row.wanted, row.left);
         REQUIRE(decision.start == row.expected);
         REQUIRE(decision.why.empty() == !row.remarkable);
+    }
+}
+
+TEST_CASE("VRAM is taken in chunks that a service manager can keep") {
+    constexpr std::uint64_t mib = 1ULL << 20;
+    constexpr std::uint64_t gib = 1ULL << 30;
+    struct Row {
+        std::uint64_t bytes;
+        policy::Chunks expected;
+    };
+    for (const Row& row : {
+             Row{1, {.size = 64 * mib, .last = 2 * mib, .count = 1}},
+             Row{2 * mib, {.size = 64 * mib, .last = 2 * mib, .count = 1}},
+             Row{2 * mib + 1, {.size = 64 * mib, .last = 4 * mib, .count = 1}},
+             Row{64 * mib, {.size = 64 * mib, .last = 64 * mib, .count = 1}},
+             Row{64 * mib + 1, {.size = 64 * mib, .last = 2 * mib, .count = 2}},
+             Row{12 * gib, {.size = 64 * mib, .last = 64 * mib, .count = 192}},
+             Row{12 * gib + 1, {.size = 128 * mib, .last = 2 * mib, .count = 97}},
+             Row{80 * gib, {.size = 512 * mib, .last = 512 * mib, .count = 160}},
+         })
+        REQUIRE(policy::chunks(row.bytes, 2 * mib) == row.expected);
+    for (std::uint64_t bytes = 4096; bytes <= VRAMSWAP_MAX_CAPACITY; bytes = bytes * 3 / 2 + 4096) {
+        const auto chunks = policy::chunks(bytes, 2 * mib);
+        REQUIRE(chunks.count >= 1);
+        REQUIRE(chunks.count <= policy::max_chunks);
+        REQUIRE(chunks.last <= chunks.size);
+        REQUIRE(chunks.last % (2 * mib) == 0);
+        REQUIRE((chunks.count - 1) * chunks.size + chunks.last >= bytes);
+        REQUIRE((chunks.count - 1) * chunks.size < bytes);
     }
 }
 

@@ -52,6 +52,24 @@ TEST_CASE("a successor reads what was written") {
     REQUIRE(record->store == full.store);
 }
 
+TEST_CASE("a successor learns that the contents are in a GPU, and in which") {
+    Record record = full;
+    record.engine = EngineChoice::cuda;
+    record.store = "GPU-01234567-89ab-cdef-0123-456789abcdef";
+    const auto read = written(record).read();
+    REQUIRE(read.has_value());
+    REQUIRE(read->engine == EngineChoice::cuda);
+    REQUIRE(read->store == record.store);
+}
+
+TEST_CASE("an engine of a later version is refused by name") {
+    const SessionState state = written(full);
+    REQUIRE(::pwrite(state.fd(), "hip", 4, 32) == 4);
+    const auto read = state.read();
+    REQUIRE(!read.has_value());
+    REQUIRE(read.error().message.find("'hip'") != std::string::npos);
+}
+
 TEST_CASE("a new record vouches for nothing") {
     auto state = SessionState::make();
     REQUIRE(state.has_value());

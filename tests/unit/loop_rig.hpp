@@ -54,15 +54,25 @@ class LoopRig {
 public:
     /// Opens the engine. Borrows it.
     LoopRig(const Shape& shape, Engine& engine, std::chrono::microseconds spin = std::chrono::microseconds(100))
-        : half(shape), doorbell(half.queue(0)), lane_(open(engine, shape)), loop(parts(shape, spin)) {}
+        : half(shape), doorbell(half.queue(0)), engine_(engine), lane_(open(shape)), loop(parts(shape, spin)) {}
     LoopRig(const LoopRig&) = delete;
     LoopRig& operator=(const LoopRig&) = delete;
     LoopRig(LoopRig&&) = delete;
     LoopRig& operator=(LoopRig&&) = delete;
-    ~LoopRig() { (void)stop(); }
+    ~LoopRig() {
+        (void)stop();
+        lane_.reset();
+        engine_.unbind();
+    }
 
+    /// A lane that cannot begin leaves the loop's end as EndCause::engine.
     void start() {
-        thread_ = std::thread([this] { end_ = loop.run(asked); });
+        thread_ = std::thread([this] {
+            if (lane_->begin())
+                end_ = loop.run(asked);
+            else
+                end_ = {.cause = policy::EndCause::engine};
+        });
     }
 
     /// Ends the session with an errno, joins the thread, and tells how the loop ended.
@@ -84,27 +94,32 @@ public:
     std::atomic<bool> asked = false;
 
 private:
-    static std::unique_ptr<Lane> open(Engine& engine, const Shape& shape) {
-        if (auto opened = engine.open(shape.capacity); !opened)
-            throw std::runtime_error(opened.error().message);
-        return std::move(engine.lane(0, shape.slots).value());
+    std::unique_ptr<Lane> open(const Shape& shape) {
+        auto bound =
+            in_turn([&] { return engine_.open(shape.capacity); }, [&] { return engine_.bind(staging(shape)); });
+        if (!bound)
+            throw std::runtime_error(bound.error().message);
+        return std::move(engine_.lane(0, shape.slots).value());
+    }
+
+    [[nodiscard]] std::span<std::byte> staging(const Shape& shape) noexcept {
+        return {half.memory() + half.attach().staging.offset, std::size_t{shape.slots} * shape.slot_size};
     }
 
     IoLoopParts parts(const Shape& shape, std::chrono::microseconds spin) {
         const vramswap_attach& attach = half.attach();
-        const std::span<std::byte> staging(half.memory() + attach.staging.offset,
-                                           std::size_t{shape.slots} * shape.slot_size);
         return {.queue = 0,
                 .ring = Ring(half.memory() + attach.sq.offset, half.memory() + attach.cq.offset, attach.ring_entries),
                 .kernel = doorbell,
                 .lane = *lane_,
-                .staging = staging,
+                .staging = staging(shape),
                 .slots = shape.slots,
                 .slot_size = shape.slot_size,
                 .spin = policy::Spin(spin, 2),
                 .cpus = 2};
     }
 
+    Engine& engine_;
     std::unique_ptr<Lane> lane_;
 
 public:

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "cuda_api.hpp"
+
+#include <bit>
+#include <cerrno>
+#include <memory>
+
+#include <dlfcn.h>
+
+namespace vramswap {
+namespace {
+
+using cuda::Code;
+
+/// What users with an old driver are told; 11.7 brought the newest of the calls that we need.
+constexpr const char* needed = "vramswapd needs NVIDIA's driver 515 (CUDA 11.7) or newer";
+
+struct CloseLibrary {
+    void operator()(void* library) const noexcept { ::dlclose(library); }
+};
+
+std::string version_text(int version) {
+    return version == 0 ? "an unknown version" : fmt::format("CUDA {}.{}", version / 1000, version % 1000 / 10);
+}
+
+/// cuGetProcAddress_v2; its last argument, CUdriverProcAddressQueryResult*, may be null.
+using GetProcAddress = Code (*)(const char* name, void** function, int version, std::uint64_t flags, void* result);
+
+} // namespace
+
+/// Finds functions by name and version.
+class CudaApi::Finder {
+public:
+    explicit Finder(void* library)
+        : library_(library), ask_(std::bit_cast<GetProcAddress>(::dlsym(library, "cuGetProcAddress_v2"))) {}
+
+    /// `version`: the API version that the signature is of. `symbol`: what the library exports for it, for drivers
+    /// before 12.0, which lack cuGetProcAddress_v2.
+    template<class Function>
+    void find(Function& place, const char* name, int version, const char* symbol) {
+        void* found = nullptr;
+        if (ask_ == nullptr)
+            found = ::dlsym(library_, symbol);
+        else if (ask_(name, &found, version, cuda::proc_legacy_stream, nullptr) != Code::success)
+            found = nullptr;
+        place = std::bit_cast<Function>(found);
+        if (found == nullptr && missing_ == nullptr)
+            missing_ = name;
+    }
+
+    /// As find, where name and symbol are the same.
+    template<class Function>
+    void find(Function& place, const char* name, int version) {
+        find(place, name, version, name);
+    }
+
+    /// The first that was not found, or null.
+    [[nodiscard]] const char* missing() const noexcept { return missing_; }
+
+private:
+    void* library_;
+    GetProcAddress ask_;
+    const char* missing_ = nullptr;
+};
+
+Result<void> CudaApi::find_all(Finder& finder) {
+    finder.find(DriverGetVersion, "cuDriverGetVersion", 2020);
+    finder.find(Init, "cuInit", 2000);
+    finder.find(GetErrorName, "cuGetErrorName", 6000);
+    finder.find(DeviceGetCount, "cuDeviceGetCount", 2000);
+    finder.find(DeviceGet, "cuDeviceGet", 2000);
+    finder.find(DeviceGetName, "cuDeviceGetName", 2000);
+    finder.find(DeviceGetUuid, "cuDeviceGetUuid", 11040, "cuDeviceGetUuid_v2");
+    finder.find(DeviceGetPCIBusId, "cuDeviceGetPCIBusId", 4010);
+    finder.find(DeviceGetAttribute, "cuDeviceGetAttribute", 2000);
+    finder.find(CtxCreate, "cuCtxCreate", 3020, "cuCtxCreate_v2");
+    finder.find(CtxDestroy, "cuCtxDestroy", 4000, "cuCtxDestroy_v2");
+    finder.find(CtxSetCurrent, "cuCtxSetCurrent", 4000);
+    finder.find(MemGetInfo, "cuMemGetInfo", 3020, "cuMemGetInfo_v2");
+    finder.find(MemGetAllocationGranularity, "cuMemGetAllocationGranularity", 10020);
+    finder.find(MemCreate, "cuMemCreate", 10020);
+    finder.find(MemRelease, "cuMemRelease", 10020);
+    finder.find(MemExportToShareableHandle, "cuMemExportToShareableHandle", 10020);
+    finder.find(MemImportFromShareableHandle, "cuMemImportFromShareableHandle", 10020);
+    finder.find(MemAddressReserve, "cuMemAddressReserve", 10020);
+    finder.find(MemAddressFree, "cuMemAddressFree", 10020);
+    finder.find(MemMap, "cuMemMap", 10020);
+    finder.find(MemUnmap, "cuMemUnmap", 10020);
+    finder.find(MemSetAccess, "cuMemSetAccess", 10020);
+    finder.find(MemHostAlloc, "cuMemHostAlloc", 2020);
+    finder.find(MemFreeHost, "cuMemFreeHost", 2000);
+    finder.find(MemHostRegister, "cuMemHostRegister", 6050, "cuMemHostRegister_v2");
+    finder.find(MemHostUnregister, "cuMemHostUnregister", 4000);
+    finder.find(MemHostGetDevicePointer, "cuMemHostGetDevicePointer", 3020, "cuMemHostGetDevicePointer_v2");
+    finder.find(StreamCreate, "cuStreamCreate", 2000);
+    finder.find(StreamDestroy, "cuStreamDestroy", 4000, "cuStreamDestroy_v2");
+    finder.find(StreamQuery, "cuStreamQuery", 2000);
+    finder.find(StreamSynchronize, "cuStreamSynchronize", 2000);
+    finder.find(MemcpyHtoDAsync, "cuMemcpyHtoDAsync", 3020, "cuMemcpyHtoDAsync_v2");
+    finder.find(MemcpyDtoHAsync, "cuMemcpyDtoHAsync", 3020, "cuMemcpyDtoHAsync_v2");
+    finder.find(MemsetD8Async, "cuMemsetD8Async", 3020);
+    finder.find(StreamWriteValue32, "cuStreamWriteValue32", 11070, "cuStreamWriteValue32_v2");
+    if (DriverGetVersion != nullptr)
+        (void)DriverGetVersion(&version_);
+    if (finder.missing() != nullptr)
+        return fail(ENOSYS, "NVIDIA's driver ({}) is too old: it lacks {}; {}", version_text(version_),
+                    finder.missing(), needed);
+    return {};
+}
+
+/// cuInit, with the driver's reasons in words that say what to do.
+Result<void> CudaApi::start() const {
+    switch (const Code code = Init(0)) {
+    case Code::success:
+        break;
+    case Code::no_device:
+        return fail(ENODEV,
+                    "NVIDIA's driver finds no GPU; nvidia-smi should list it, and CUDA_VISIBLE_DEVICES, if set, "
+                    "must not hide it");
+    case Code::system_driver_mismatch:
+        return fail(EIO, "NVIDIA's driver was updated while it ran: its library and its kernel module differ; reboot");
+    default:
+        return fail(EIO, "NVIDIA's driver does not start: {}; is its kernel module loaded (nvidia-smi)?", text(code));
+    }
+    int devices = 0;
+    if (DeviceGetCount(&devices) != Code::success || devices == 0)
+        return fail(ENODEV, "NVIDIA's driver lists no GPU; CUDA_VISIBLE_DEVICES, if set, must not hide it");
+    return {};
+}
+
+Result<CudaApi> CudaApi::load(const std::string& library) {
+    std::unique_ptr<void, CloseLibrary> handle(::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL));
+    if (!handle) {
+        const char* const why = ::dlerror(); // NOLINT(concurrency-mt-unsafe): glibc's is of the thread
+        return fail(ENOENT, "there is no NVIDIA driver here, or it is without CUDA: {}",
+                    why != nullptr ? why : library);
+    }
+    Finder finder(handle.get());
+    CudaApi api;
+    if (auto found = api.find_all(finder); !found)
+        return pass_on(found);
+    // From cuInit on threads of the driver may run in it. NOLINTNEXTLINE(bugprone-unused-return-value)
+    (void)handle.release();
+    if (auto started = api.start(); !started)
+        return pass_on(started);
+    return api;
+}
+
+std::string CudaApi::text(Code code) const {
+    const char* name = nullptr;
+    if (GetErrorName(code, &name) != Code::success || name == nullptr)
+        return fmt::format("CUDA error {}", static_cast<std::uint32_t>(code));
+    return fmt::format("{} ({})", name, static_cast<std::uint32_t>(code));
+}
+
+} // namespace vramswap

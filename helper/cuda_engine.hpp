@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "cuda_api.hpp"
+#include "cuda_device.hpp"
+#include "cuda_store.hpp"
+#include "engine.hpp"
+
+namespace vramswap {
+
+/// Keeps the bytes in the memory of an NVIDIA GPU.
+///
+/// To be made, used (but for lanes) and destroyed by one thread, in a process that has not forked since. A lost GPU
+/// never serves blank pages: lanes fail, and adopt refuses what is not as it was left.
+class CudaEngine final : public Engine {
+public:
+    /// Name under which an open /dev/nvidiaN is kept.
+    static constexpr std::string_view gpu_name = "vramswap-gpu";
+
+    /// Loads the driver and takes a share of the GPU that `gpu` names (as for cuda_device_choose), but no memory yet.
+    /// Errors as of CudaApi::load, cuda_device_choose, cuda_device_check and CudaContext::make.
+    [[nodiscard]] static Result<std::unique_ptr<CudaEngine>> make(const std::string& gpu,
+                                                                  const std::string& library = CudaApi::library_name);
+
+    CudaEngine(const CudaEngine&) = delete;
+    CudaEngine& operator=(const CudaEngine&) = delete;
+    CudaEngine(CudaEngine&&) = delete;
+    CudaEngine& operator=(CudaEngine&&) = delete;
+    ~CudaEngine() override;
+
+    /// Of the GPU, for `make` in a successor.
+    [[nodiscard]] std::string uuid() const { return cuda_uuid_text(gpu_.uuid); }
+
+    [[nodiscard]] std::string label() const override;
+    [[nodiscard]] Result<void> open(std::uint64_t capacity) override;
+    [[nodiscard]] Result<void> adopt(std::uint64_t capacity, std::vector<InheritedFd>& inherited) override;
+    [[nodiscard]] std::vector<KeptFd> kept() const override;
+    [[nodiscard]] Result<void> bind(std::span<std::byte> staging) override;
+    void unbind() noexcept override;
+    [[nodiscard]] Result<std::unique_ptr<Lane>> lane(unsigned queue, unsigned depth) override;
+    [[nodiscard]] Result<void> erase() override;
+
+private:
+    CudaEngine(const CudaApi& api, CudaGpu gpu) : api_(api), gpu_(std::move(gpu)) {}
+
+    CudaApi api_; ///< what all others here borrow
+    CudaGpu gpu_;
+    Fd node_; ///< /dev/nvidiaN
+    std::optional<CudaContext> context_;
+    std::optional<CudaStore> store_;
+    std::span<std::byte> staging_; ///< registered
+};
+
+} // namespace vramswap

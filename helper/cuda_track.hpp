@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "cuda_api.hpp"
+#include "cuda_memory.hpp"
+#include "error.hpp"
+#include "fixed_queue.hpp"
+
+namespace vramswap {
+
+/// A stream and what is under way in it.
+///
+/// Behind a run of operations the stream is told to write a number, the ticket, into a word of host memory. A stream
+/// does one thing after the other, and writes the word with a barrier before it (CU_STREAM_WRITE_VALUE_DEFAULT): who
+/// reads the ticket there with acquire knows that all before it is done and visible. Looking at the word is no call to
+/// the driver. If an operation fails, the context breaks and nothing later in the stream is carried out, so the ticket
+/// never comes; a ticket that came is the checked confirmation that Lane::poll speaks of.
+class CudaTrack {
+public:
+    /// A token that stands for no transfer.
+    static constexpr std::uint32_t nobody = UINT32_MAX;
+
+    /// `word`: four zero bytes, at `address` for the GPU; borrowed. `room`: operations under way at most.
+    [[nodiscard]] static Result<CudaTrack> make(const CudaApi& api, std::span<std::byte> word, cuda::Address address,
+                                                std::size_t room);
+
+    [[nodiscard]] cuda::Stream stream() const noexcept { return stream_.get(); }
+    [[nodiscard]] std::size_t size() const noexcept { return under_way_.size(); }
+    [[nodiscard]] std::size_t room() const noexcept { return under_way_.room(); }
+    [[nodiscard]] bool empty() const noexcept { return under_way_.empty(); }
+
+    /// An operation was given to the stream. There must be room.
+    void started(std::uint32_t token) noexcept;
+
+    /// Has a ticket written for all that was started since the last one; to be called after each run. Any error means
+    /// that those will never be known to be done.
+    [[nodiscard]] cuda::Code confirm() noexcept;
+
+    /// The token of the oldest operation under way, if that is done; it is under way no more.
+    [[nodiscard]] std::optional<std::uint32_t> take_done() noexcept;
+
+    /// Is the oldest operation done? There must be one.
+    [[nodiscard]] bool done() noexcept { return reached(under_way_.front().ticket); }
+
+    /// Asks the driver how the stream is: success if it has done all, not_ready if it is at work, else what broke it.
+    /// May enter the kernel.
+    [[nodiscard]] cuda::Code ask() const noexcept { return api_.StreamQuery(stream()); }
+
+    /// Waits until the stream has done all that it ever will.
+    void drain() const noexcept { (void)api_.StreamSynchronize(stream()); }
+
+private:
+    struct UnderWay {
+        std::uint32_t token = nobody;
+        std::uint32_t ticket = 0;
+    };
+
+    CudaTrack(const CudaApi& api, CudaStream stream, std::uint32_t& word, cuda::Address address, std::size_t room)
+        : api_(api), stream_(std::move(stream)), word_(word), address_(address), under_way_(room) {}
+
+    [[nodiscard]] bool reached(std::uint32_t ticket) const noexcept;
+
+    const CudaApi& api_;
+    CudaStream stream_;
+    std::atomic_ref<std::uint32_t> word_;
+    cuda::Address address_;
+    std::uint32_t ticket_ = 0;      ///< the last that was asked for
+    std::uint32_t unconfirmed_ = 0; ///< operations started since
+    FixedQueue<UnderWay> under_way_;
+};
+
+} // namespace vramswap
