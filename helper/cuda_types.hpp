@@ -23,7 +23,6 @@ enum class Code : std::uint32_t {
     no_device = 100,              // CUDA_ERROR_NO_DEVICE
     invalid_device = 101,         // CUDA_ERROR_INVALID_DEVICE
     invalid_context = 201,        // CUDA_ERROR_INVALID_CONTEXT
-    ecc_uncorrectable = 214,      // CUDA_ERROR_ECC_UNCORRECTABLE
     invalid_handle = 400,         // CUDA_ERROR_INVALID_HANDLE
     not_found = 500,              // CUDA_ERROR_NOT_FOUND
     not_ready = 600,              // CUDA_ERROR_NOT_READY
@@ -81,10 +80,8 @@ inline constexpr unsigned host_alloc_device_map = 2;    // CU_MEMHOSTALLOC_DEVIC
 // CUmemAllocationType, CUmemAllocationHandleType, CUmemLocationType, CUmemAccess_flags,
 // CUmemAllocationGranularity_flags: plain C enumerations, four bytes each.
 inline constexpr std::uint32_t allocation_pinned = 1;   // CU_MEM_ALLOCATION_TYPE_PINNED
-inline constexpr std::uint32_t handle_none = 0;         // CU_MEM_HANDLE_TYPE_NONE
 inline constexpr std::uint32_t handle_posix_fd = 1;     // CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
 inline constexpr std::uint32_t location_device = 1;     // CU_MEM_LOCATION_TYPE_DEVICE
-inline constexpr std::uint32_t access_none = 0;         // CU_MEM_ACCESS_FLAGS_PROT_NONE
 inline constexpr std::uint32_t access_read_write = 3;   // CU_MEM_ACCESS_FLAGS_PROT_READWRITE
 inline constexpr std::uint32_t granularity_minimum = 0; // CU_MEM_ALLOC_GRANULARITY_MINIMUM
 

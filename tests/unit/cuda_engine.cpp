@@ -82,6 +82,21 @@ TEST_CASE("new contents are zero, whatever was in the VRAM") {
         REQUIRE(rig.read(offset, cuda_slot) == std::vector<std::byte>(cuda_slot));
 }
 
+TEST_CASE("another session's staging serves the same contents") {
+    CudaRig rig;
+    rig.open();
+    const auto bytes = random_bytes(cuda_slot, 11);
+    REQUIRE(rig.write(8192, bytes) == Status::ok);
+    rig.lane.reset();
+    rig.engine->unbind();
+    std::vector<std::byte> other(rig.staging.size());
+    std::swap(rig.staging, other);
+    rig.bind();
+    REQUIRE(rig.read(8192, cuda_slot) == bytes);
+    const Transfer old{.offset = 0, .staging = other.data(), .length = 4096, .op = Op::write};
+    REQUIRE(rig.carry_out(old) == Status::io_error); // the first session's is not to be touched any more
+}
+
 TEST_CASE("contents that are given up are overwritten") {
     CudaRig rig;
     rig.open();

@@ -31,7 +31,6 @@ static_assert(same(cuda::Code::device_unavailable, CUDA_ERROR_DEVICE_UNAVAILABLE
 static_assert(same(cuda::Code::no_device, CUDA_ERROR_NO_DEVICE));
 static_assert(same(cuda::Code::invalid_device, CUDA_ERROR_INVALID_DEVICE));
 static_assert(same(cuda::Code::invalid_context, CUDA_ERROR_INVALID_CONTEXT));
-static_assert(same(cuda::Code::ecc_uncorrectable, CUDA_ERROR_ECC_UNCORRECTABLE));
 static_assert(same(cuda::Code::invalid_handle, CUDA_ERROR_INVALID_HANDLE));
 static_assert(same(cuda::Code::not_found, CUDA_ERROR_NOT_FOUND));
 static_assert(same(cuda::Code::not_ready, CUDA_ERROR_NOT_READY));
@@ -60,10 +59,8 @@ static_assert(same(cuda::host_register_device_map, CU_MEMHOSTREGISTER_DEVICEMAP)
 static_assert(same(cuda::host_alloc_portable, CU_MEMHOSTALLOC_PORTABLE));
 static_assert(same(cuda::host_alloc_device_map, CU_MEMHOSTALLOC_DEVICEMAP));
 static_assert(same(cuda::allocation_pinned, CU_MEM_ALLOCATION_TYPE_PINNED));
-static_assert(same(cuda::handle_none, CU_MEM_HANDLE_TYPE_NONE));
 static_assert(same(cuda::handle_posix_fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
 static_assert(same(cuda::location_device, CU_MEM_LOCATION_TYPE_DEVICE));
-static_assert(same(cuda::access_none, CU_MEM_ACCESS_FLAGS_PROT_NONE));
 static_assert(same(cuda::access_read_write, CU_MEM_ACCESS_FLAGS_PROT_READWRITE));
 static_assert(same(cuda::granularity_minimum, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
 static_assert(same(cuda::proc_legacy_stream, CU_GET_PROC_ADDRESS_LEGACY_STREAM));

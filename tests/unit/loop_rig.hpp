@@ -65,14 +65,19 @@ public:
         engine_.unbind();
     }
 
-    /// A lane that cannot begin leaves the loop's end as EndCause::engine.
+    /// Returns once the lane has begun: a device goes live after that. A lane that cannot begin leaves the loop's end
+    /// as EndCause::engine.
     void start() {
         thread_ = std::thread([this] {
-            if (lane_->begin())
+            const bool able = lane_->begin().has_value();
+            begun_ = true;
+            begun_.notify_one();
+            if (able)
                 end_ = loop.run(asked);
             else
                 end_ = {.cause = policy::EndCause::engine};
         });
+        begun_.wait(false);
     }
 
     /// Ends the session with an errno, joins the thread, and tells how the loop ended.
@@ -127,6 +132,7 @@ public:
 
 private:
     LoopEnd end_;
+    std::atomic<bool> begun_ = false;
     std::thread thread_;
 };
 

@@ -3,10 +3,15 @@
 // process's malloc.
 #include "catch.hpp"
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
+#include <vector>
 
+#include <helper/cuda_lane.hpp>
+#include <helper/cuda_store.hpp>
 #include <helper/host_engine.hpp>
 
 #include "fault_engine.hpp"
@@ -140,6 +145,81 @@ TEST_CASE("100000 requests through an engine with faults allocate nothing") {
     watch_malloc();
     FaultEngine engine({.longest_delay = 8, .reorder = true, .accept_at_most = 4, .io_error_one_in = 100});
     REQUIRE(allocations(engine, std::chrono::microseconds(100)) == 0);
+}
+
+namespace {
+
+/// The fake driver, but for what the I/O path calls: that is done here at once and allocates nothing, so that whatever
+/// is allocated is the lane's doing. The GPU's addresses are ours.
+CudaApi plain_api() {
+    using cuda::Code;
+    CudaApi api = CudaApi::load(FAKE_CUDA).value();
+    api.MemHostGetDevicePointer = [](cuda::Address* address, void* memory, unsigned) {
+        *address = reinterpret_cast<cuda::Address>(memory);
+        return Code::success;
+    };
+    api.MemcpyHtoDAsync = [](cuda::Address to, const void* from, std::size_t size, cuda::Stream) {
+        std::memcpy(reinterpret_cast<void*>(to), from, size);
+        return Code::success;
+    };
+    api.MemcpyDtoHAsync = [](void* to, cuda::Address from, std::size_t size, cuda::Stream) {
+        std::memcpy(to, reinterpret_cast<const void*>(from), size);
+        return Code::success;
+    };
+    api.MemsetD8Async = [](cuda::Address to, unsigned char value, std::size_t size, cuda::Stream) {
+        std::memset(reinterpret_cast<void*>(to), value, size);
+        return Code::success;
+    };
+    api.StreamWriteValue32 = [](cuda::Stream, cuda::Address to, std::uint32_t value, unsigned) {
+        *reinterpret_cast<std::uint32_t*>(to) = value;
+        return Code::success;
+    };
+    return api;
+}
+
+} // namespace
+
+TEST_CASE("100000 transfers through a CUDA lane allocate nothing") {
+    watch_malloc();
+    constexpr std::size_t capacity = 64 * 4096;
+    constexpr unsigned depth = 32;
+    const CudaApi api = plain_api();
+    cuda::Context context = nullptr;
+    REQUIRE(api.CtxCreate(&context, 0, 0) == cuda::Code::success);
+    std::vector<std::byte> store(capacity + CudaStore::scratch_size);
+    std::vector<std::byte> staging(std::size_t{depth} * 4096);
+    {
+        const auto address = reinterpret_cast<cuda::Address>(store.data());
+        auto lane = CudaLane::make({.api = api,
+                                    .context = context,
+                                    .store = address,
+                                    .capacity = capacity,
+                                    .scratch = address + capacity,
+                                    .staging = staging,
+                                    .depth = depth});
+        REQUIRE(lane.has_value());
+        REQUIRE((*lane)->begin().has_value());
+        std::array<Transfer, depth> transfers;
+        for (std::uint32_t i = 0; i < depth; ++i)
+            transfers.at(i) = {.offset = i * 4096ULL,
+                               .staging = staging.data() + i * 4096ULL,
+                               .length = 4096,
+                               .token = i,
+                               .op = static_cast<Op>(i % 3)};
+        std::array<Completion, depth> completions;
+        std::uint64_t ended = 0;
+        seen = 0;
+        watching = true;
+        while (ended < requests && !(*lane)->failed()) {
+            (void)(*lane)->submit(transfers);
+            ended += (*lane)->poll(completions);
+        }
+        watching = false;
+        const std::uint64_t count = seen;
+        REQUIRE(ended >= requests);
+        REQUIRE(count == 0);
+    }
+    REQUIRE(api.CtxDestroy(context) == cuda::Code::success);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
