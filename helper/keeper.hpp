@@ -18,8 +18,8 @@
 
 namespace vramswap {
 
-/// A worker's exit status: it failed, and so would any other. What to do about it is for the user to know.
-inline constexpr int hopeless_status = 3;
+/// A worker's exit status: it failed, and so would any other; the user must do something (EX_CONFIG of sysexits.h).
+inline constexpr int hopeless_status = 78;
 
 /// A worker's line to the keeper that started it. Default-made: there is no keeper, and everything does nothing.
 class KeeperLink {

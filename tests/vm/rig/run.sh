@@ -156,6 +156,14 @@ runs_on() {
 	[[ $kernels == *" $1 "* ]]
 }
 
+# longest_first "KERNEL NAME"...: so that no long test runs alone at the end.
+longest_first() {
+	local pair
+	for pair in "$@"; do
+		printf '%s %s\n' "$(header "$(test_file "${pair#* }")" timeout 180)" "$pair"
+	done | sort -s -k1,1nr | cut -d' ' -f2-
+}
+
 # run_all JOBS "KERNEL NAME"...
 run_all() {
 	local jobs=$1 pair running=0
@@ -216,6 +224,7 @@ cmd_run() {
 			pairs+=("$kernel $name")
 		done
 	done
+	mapfile -t pairs < <(longest_first "${pairs[@]}")
 	run_all "$jobs" "${pairs[@]}"
 	sum_up "${pairs[@]}"
 }

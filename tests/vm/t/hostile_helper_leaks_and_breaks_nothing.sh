@@ -15,6 +15,11 @@ fio --eta=never --name=neighbour --filename=/dev/vramswap1 --ioengine=libaio --d
 	--bs=4k --size=16M --verify=crc32c --verify_fatal=1 --time_based --runtime="$FUZZ_SECONDS" --output=fio.log &
 fio=$!
 
+while read -r seed epoch found; do
+	say "epoch $epoch of seed $seed, which once found: $found"
+	vramswap_fuzz --device 0 --seed "$seed" --epoch "$epoch" --threads 3
+done < <(grep -v '^#' "$SUPPORT/../fuzz/cases")
+
 status=0
 vramswap_fuzz --device 0 --seed "$FUZZ_SEED" --seconds "$FUZZ_SECONDS" --threads 3 --epoch-limit $((30 * PATIENCE)) \
 	>fuzz.log 2>&1 || status=$?

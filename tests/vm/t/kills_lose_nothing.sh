@@ -3,7 +3,7 @@
 # once more while it starts, together with its keeper, and always with others that want the device. Its successors lose
 # nothing and nobody else dies.
 # memory: 1G
-# ivshmem: 512M
+# ivshmem: 256M
 # timeout: 200
 # setting: KILLS 20
 # setting: KILLS_SECONDS 100
@@ -73,7 +73,7 @@ by_oom() {
 
 mkfifo pause
 load_module
-start_helper 0 512M --store "$(ivshmem_path)"
+start_helper 0 256M --store "$(ivshmem_path)"
 cookie=$(status_of cookie)
 swap_on
 no_readahead
