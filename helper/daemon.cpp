@@ -15,6 +15,7 @@
 #include "host_engine.hpp"
 #include "io_thread.hpp"
 #include "lowmem.hpp"
+#include "process.hpp"
 #include "ring_errors.hpp"
 
 namespace vramswap {
@@ -30,14 +31,9 @@ constexpr auto stop_interval = 100ms;
 /// How often a busy control device is tried again.
 constexpr auto attach_interval = 50ms;
 
-/// A request to stop, as a descriptor: the signals are blocked in this and all threads made later.
-Result<Fd> block_stop_signals() {
-    sigset_t signals;
-    ::sigemptyset(&signals);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP})
-        ::sigaddset(&signals, signal);
-    if (const int code = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); code != 0)
-        return fail(code, "could not block signals: {}", errno_text(code));
+/// A request to stop, as a descriptor. The keeper has blocked the signals, in all threads made later, too.
+Result<Fd> open_stop_signals() {
+    const sigset_t signals = process::stop_signals();
     Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!fd)
         return fail(errno, "could not make a signalfd: {}", errno_text(errno));
@@ -95,7 +91,7 @@ Result<void> Daemon::prepare_process() {
     if (auto flusher = lowmem::become_io_flusher(); !flusher)
         return flusher;
     lowmem::steady_malloc();
-    auto signals = block_stop_signals();
+    auto signals = open_stop_signals();
     if (!signals)
         return pass_on(signals);
     signals_ = std::move(*signals);

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "process.hpp"
 #include "session_state.hpp"
 
 namespace vramswap {
@@ -108,10 +109,8 @@ bool is_memfd(int fd) {
 }
 
 sigset_t signals_heard() {
-    sigset_t signals;
-    ::sigemptyset(&signals);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD})
-        ::sigaddset(&signals, signal);
+    sigset_t signals = process::stop_signals();
+    ::sigaddset(&signals, SIGCHLD);
     return signals;
 }
 
@@ -241,11 +240,10 @@ void Keeper::become_worker(const Work& work, Fd socket, pid_t keeper) {
     (void)::setpgid(0, 0);
     signals_ = Fd();
     socket_ = Fd();
-    // A signal to stop that is under way already stays blocked until the worker looks for it. And a terminal that wants
-    // to be written to by one process group only must not stop it.
-    sigset_t blocked = outside_;
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGTTOU})
-        ::sigaddset(&blocked, signal);
+    // A signal to stop that is under way already stays blocked until the worker looks for it.
+    const sigset_t stop = process::stop_signals();
+    sigset_t blocked{};
+    ::sigorset(&blocked, &outside_, &stop);
     ::sigprocmask(SIG_SETMASK, &blocked, nullptr); // NOLINT(concurrency-mt-unsafe): there are no threads
     std::vector<InheritedFd> kept;
     kept.reserve(kept_.size());

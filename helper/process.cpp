@@ -23,11 +23,16 @@ Result<void> have_standard_files() {
     }
 }
 
-Result<void> hold_signals_back() {
+sigset_t stop_signals() {
     sigset_t signals;
     ::sigemptyset(&signals);
     for (const int signal : {SIGTERM, SIGINT, SIGHUP})
         ::sigaddset(&signals, signal);
+    return signals;
+}
+
+Result<void> hold_signals_back() {
+    const sigset_t signals = stop_signals();
     if (const int code = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); code != 0)
         return fail(code, "could not block signals: {}", errno_text(code));
     // SIGPIPE: a reader of our lines that ends must not end us.

@@ -2,6 +2,8 @@
 // What this process must be before it owns anything. All of it is inherited by the worker.
 #pragma once
 
+#include <signal.h> // NOLINT(modernize-deprecated-headers): sigset_t
+
 #include "error.hpp"
 
 namespace vramswap::process {
@@ -9,6 +11,9 @@ namespace vramswap::process {
 /// Descriptors 0, 1 and 2 are there. If whoever started us closed them, what we are to keep would take their place, and
 /// be logged to. Before any other descriptor is made.
 [[nodiscard]] Result<void> have_standard_files();
+
+/// The signals that mean: stop.
+[[nodiscard]] sigset_t stop_signals();
 
 /// Signals to stop wait until somebody asks for them, and all others that would end or stop us by default, and that
 /// others send, are ignored: contents are not lost for a key pressed in the wrong terminal.

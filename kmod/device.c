@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device's life: the one place where its state changes.
+ * A device's life: the one place where its state is set (hold.c: what leads to it between helpers).
  *
  *	state     to        when                                    contents, requests
  *	EMPTY     ATTACHED  ATTACH without a cookie                 none

@@ -21,8 +21,6 @@
 namespace fuzz {
 namespace {
 
-constexpr std::uint64_t usual_capacity = std::uint64_t{VRAMSWAP_BLOCK_SIZE} * 4096;
-
 /// One thread of a hostile helper.
 class Hand {
 public:

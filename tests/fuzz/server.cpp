@@ -11,8 +11,6 @@
 namespace fuzz {
 namespace {
 
-constexpr std::uint64_t usual_capacity = std::uint64_t{VRAMSWAP_BLOCK_SIZE} * 4096;
-
 std::uint64_t word_of(const vramswap_cqe& cqe) {
     std::uint64_t word = 0;
     std::memcpy(&word, &cqe, sizeof word);

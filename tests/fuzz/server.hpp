@@ -10,6 +10,9 @@
 
 namespace fuzz {
 
+/// Of a hostile helper's contents, bytes, or a small multiple of it.
+inline constexpr std::uint64_t usual_capacity = std::uint64_t{VRAMSWAP_BLOCK_SIZE} * 4096;
+
 /// What a hostile helper does as a sound one would, so that requests go round; and its looks at what the kernel shows.
 /// One for each thread.
 class Server {

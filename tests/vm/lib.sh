@@ -136,12 +136,17 @@ tell_helper() {
 # worker_of DEVICE: the process that serves it. (The service manager knows only the keeper.)
 worker_of() { status_of helper_pid "$1"; }
 
+# wait_other_worker DEVICE PID [SECONDS]: until another worker than that serves the device.
+wait_other_worker() {
+	wait_for "[ \"\$(worker_of $1)\" != $2 ] && [ \"\$(status_of state $1)\" = live ]" "${3:-30}"
+}
+
 # kill_worker DEVICE [SIGNAL]: until its keeper has started another that serves the device.
 kill_worker() {
 	local pid
 	pid=$(worker_of "$1")
 	kill "-${2:-KILL}" "$pid"
-	wait_for "[ \"\$(worker_of $1)\" != $pid ] && [ \"\$(status_of state $1)\" = live ]" 30
+	wait_other_worker "$1" "$pid"
 }
 
 # kill_helper DEVICE: SIGKILL for keeper and worker, until they are gone.
@@ -184,16 +189,25 @@ swap_on() {
 # no_readahead: as is right for a device that finds any page as fast as the next. (The other tests swap with it.)
 no_readahead() { echo 0 >/proc/sys/vm/page-cluster; }
 
+# swap_counts: pages out and in, as the swap code counts them when it hands them on.
+swap_counts() { echo "$(vmstat_of pswpout) $(vmstat_of pswpin)"; }
+
 # take_counters FILE: bytes and requests as the swap code, the block layer and the ring count them, in lines
-# NAME NUMBER. Waits for I/O under way.
+# NAME NUMBER. Taken anew until nothing was swapped meanwhile, this shell itself included, and no I/O was under way.
 take_counters() {
-	local stats disk
-	wait_for "at_most 0 stat_of inflight" 30
-	stats=$(vramswapctl stats 0 --json)
-	read -ra disk </sys/block/vramswap0/stat
+	local tries=100 swapped stats disk
+	until
+		swapped=$(swap_counts)
+		wait_for "at_most 0 stat_of inflight" 30
+		stats=$(vramswapctl stats 0 --json)
+		read -ra disk </sys/block/vramswap0/stat
+		[ "$(swap_counts)" = "$swapped" ]
+	do
+		[ $((tries -= 1)) -gt 0 ] || die "pages are swapped all the time"
+	done
 	{
-		echo "swap_out $(($(vmstat_of pswpout) * 4096))"
-		echo "swap_in $(($(vmstat_of pswpin) * 4096))"
+		echo "swap_out $((${swapped% *} * 4096))"
+		echo "swap_in $((${swapped#* } * 4096))"
 		echo "disk_reads ${disk[0]}"
 		echo "disk_in $((disk[2] * 512))"
 		echo "disk_writes ${disk[4]}"

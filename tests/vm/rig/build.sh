@@ -3,11 +3,12 @@
 # vm build: kmod/ for each kernel, out of tree in build/kmod-NAME/; build/kmod-NAME-faults/ is the flavour with faults on
 # request (kmod/fault.h), which is the only one on the kernels that watch.
 
-# make_module NAME FAULTS DIR [MAKE-ARGUMENT...]: kbuild on DIR; FAULTS is y or empty. Type information (BTF) is left
-# out, since making it needs a tool of its own version for each kernel.
+# make_module NAME FLAVOUR DIR [MAKE-ARGUMENT...]: kbuild on DIR. Type information (BTF) is left out, since making it
+# needs a tool of its own version for each kernel.
 make_module() {
-	local name=$1 faults=$2 dir=$3
+	local name=$1 flavour=$2 dir=$3 faults=''
 	shift 3
+	[ -z "$flavour" ] && ! is_own_kernel "$name" || faults=y
 	for_kernel "$name" make -j"$(nproc)" -C "$KERNELS/$name/kdir" M="$dir" W=1 KCFLAGS=-Werror \
 		CONFIG_DEBUG_INFO_BTF_MODULES= VRAMSWAP_FAULTS="$faults" "${@:-modules}"
 }
@@ -39,14 +40,13 @@ flavour() {
 
 # build_module NAME FLAVOUR
 build_module() {
-	local name=$1 dir=$BUILD/kmod-$1$2 faults='' hash
-	[ -z "$2" ] && ! is_own_kernel "$name" || faults=y
+	local name=$1 dir=$BUILD/kmod-$1$2 hash
 	hash=$(sources_hash "$name")
 	[ "$hash" != "$(cat "$dir/built-from" 2>/dev/null)" ] || return 0
 	mkdir -p "$dir"
 	rm -f "$dir/built-from"
 	copy_sources "$dir"
-	if ! make_module "$name" "$faults" "$dir/kmod" >"$dir/log" 2>&1 || build_warnings "$dir/log" >/dev/null; then
+	if ! make_module "$name" "$2" "$dir/kmod" >"$dir/log" 2>&1 || build_warnings "$dir/log" >/dev/null; then
 		cat "$dir/log" >&2
 		rm -rf "$dir/kmod" "$dir/uapi"
 		die "kernel $name: the module did not build cleanly"

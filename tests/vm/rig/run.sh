@@ -201,7 +201,8 @@ sum_up() {
 }
 
 cmd_run() {
-	local kernels=() jobs=1 option OPTIND=1 kernel name pairs=()
+	local kernels=() jobs=1 option OPTIND=1 kernel name module pairs=()
+	local -A modules=()
 	while getopts k:j: option; do
 		case $option in
 		k) kernels+=("$OPTARG") ;;
@@ -219,10 +220,13 @@ cmd_run() {
 			name=$(basename "$name" .sh)
 			[ -e "$(test_file "$name")" ] || die "no test '$name' in $TEST_DIR"
 			runs_on "$kernel" "$name" || continue
-			need_module "$kernel" "$(flavour "$kernel" "$(test_file "$name")")"
+			modules["$kernel $(flavour "$kernel" "$(test_file "$name")")"]=1
 			rm -f "$RESULTS/$kernel/$name/verdict"
 			pairs+=("$kernel $name")
 		done
+	done
+	for module in "${!modules[@]}"; do
+		need_module "${module% *}" "${module#* }"
 	done
 	mapfile -t pairs < <(longest_first "${pairs[@]}")
 	run_all "$jobs" "${pairs[@]}"

@@ -48,7 +48,7 @@ assert_eq "$(status_of used)" 0 "bytes in use"
 
 say "pages in swap"
 swap_on
-cg_run 64M sh -c 'echo $$ >torture.pid; exec swap_torture --size 96M --passes 1000 --json' \
+cg_run 64M sh -c 'echo $$ >torture.pid; exec swap_torture --size 80M --passes 1000 --json' \
 	>torture.json 2>torture.log &
 torture=$!
 wait_for "at_least 2000 vmstat_of pswpin" 60
@@ -73,7 +73,7 @@ refused 'swapon' swapon /dev/vramswap0
 tell_helper 0 start
 wait_helper 0 ready
 swap_on
-cg_run 64M swap_torture --size 96M --passes 1 --json >torture.json || die "swap_torture: $?"
+cg_run 64M swap_torture --size 80M --passes 1 --json >torture.json || die "swap_torture: $?"
 nothing_wrong torture.json
 swapoff /dev/vramswap0
 stop_helper 0

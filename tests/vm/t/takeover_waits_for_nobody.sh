@@ -15,11 +15,6 @@ same_bytes() {
 	cmp block found
 }
 
-# by_another PID SECONDS: until another worker than that serves the device.
-by_another() {
-	wait_for "[ \"\$(worker_of 0)\" != $1 ] && [ \"\$(status_of state 0)\" = live ]" "$2"
-}
-
 cat >slow-core <<'END'
 #!/bin/sh
 touch /tmp/test/dumping
@@ -44,7 +39,7 @@ say "a crash, where cores are written by a program that takes its time"
 for _ in 1 2; do
 	worker=$(worker_of 0)
 	kill -SEGV "$worker"
-	by_another "$worker" 20
+	wait_other_worker 0 "$worker" 20
 	same_bytes
 done
 [ ! -e dumping ] || die "a core was dumped"
@@ -57,7 +52,7 @@ kill -STOP "$worker"
 start=$SECONDS
 same_bytes &
 reader=$!
-by_another "$worker" 60
+wait_other_worker 0 "$worker" 60
 wait $reader || die "wrong bytes"
 say "replaced after $((SECONDS - start)) s"
 [ $((SECONDS - start)) -lt $((2 + 20)) ] || [ "$PATIENCE" -gt 1 ] || die "too late"
