@@ -6,6 +6,7 @@
 #include <memory>
 
 #include <dlfcn.h>
+#include <stdlib.h> // NOLINT(modernize-deprecated-headers): setenv
 
 namespace vramswap {
 namespace {
@@ -25,6 +26,15 @@ std::string version_text(int version) {
 
 /// cuGetProcAddress_v2; its last argument, CUdriverProcAddressQueryResult*, may be null.
 using GetProcAddress = Code (*)(const char* name, void** function, int version, std::uint64_t flags, void* result);
+
+/// What libcuda reads in the environment, and when.
+void set_surroundings() {
+    // What a GPU's kernels need is loaded by cuCtxCreate and not by the first copy, when that may not allocate.
+    (void)::setenv("CUDA_MODULE_LOADING", "EAGER", 1); // NOLINT(concurrency-mt-unsafe): before any thread
+    // Not by way of an MPS server: that is another process, whose memory may lie in our device, and which may make us
+    // wait for other users' programs. A pipe that cannot be there means none.
+    (void)::setenv("CUDA_MPS_PIPE_DIRECTORY", "/dev/null/none", 1); // NOLINT(concurrency-mt-unsafe)
+}
 
 } // namespace
 
@@ -128,7 +138,13 @@ Result<void> CudaApi::start() const {
     return {};
 }
 
+void CudaApi::preload(const std::string& library) {
+    set_surroundings();
+    (void)::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL); // for as long as the process lives
+}
+
 Result<CudaApi> CudaApi::load(const std::string& library) {
+    set_surroundings();
     std::unique_ptr<void, CloseLibrary> handle(::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL));
     if (!handle) {
         const char* const why = ::dlerror(); // NOLINT(concurrency-mt-unsafe): glibc's is of the thread

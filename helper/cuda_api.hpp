@@ -25,6 +25,10 @@ public:
     /// on this machine), ENOSYS (too old), ENODEV (no GPU), EIO (the driver does not work).
     [[nodiscard]] static Result<CudaApi> load(const std::string& library = library_name);
 
+    /// Has the library in this process, if it is there, without a word to the driver: what a child then loads is in RAM
+    /// as long as this process has its memory locked. Calls setenv, so: before any thread.
+    static void preload(const std::string& library = library_name);
+
     /// The API version that the driver brings, 1000 * major + 10 * minor.
     [[nodiscard]] int version() const noexcept { return version_; }
 

@@ -137,18 +137,27 @@ Result<void> cuda_device_check(const CudaApi& api, const CudaGpu& gpu) {
     return {};
 }
 
-Fd cuda_device_hold(const CudaGpu& gpu, const std::string& proc, const std::string& dev) {
+Result<Fd> cuda_device_hold(const CudaGpu& gpu, const std::string& proc, const std::string& dev) {
     constexpr std::string_view key = "Device Minor:";
-    std::ifstream file(fmt::format("{}/{}/information", proc, gpu.pci));
+    if (::access(proc.c_str(), F_OK) != 0)
+        return Fd();
+    const std::string about = fmt::format("{}/{}/information", proc, gpu.pci);
+    std::ifstream file(about);
     for (std::string line; std::getline(file, line);) {
         if (!line.starts_with(key))
             continue;
         const auto digits = line.find_first_not_of(" \t", key.size());
         if (digits == std::string::npos)
             break;
-        return Fd(::open(fmt::format("{}/nvidia{}", dev, line.substr(digits)).c_str(), O_RDWR | O_CLOEXEC));
+        const std::string node = fmt::format("{}/nvidia{}", dev, line.substr(digits));
+        Fd fd(::open(node.c_str(), O_RDWR | O_CLOEXEC));
+        if (!fd)
+            return fail(errno, "{} cannot be opened ({}), but must be to keep the GPU's memory when vramswapd dies", node,
+                        errno_text(errno));
+        return fd;
     }
-    return {};
+    return fail(ENOENT, "{} does not tell which /dev/nvidiaN is {}; its memory could not be kept when vramswapd dies",
+                about, gpu.text());
 }
 
 Result<CudaContext> CudaContext::make(const CudaApi& api, const CudaGpu& gpu) {

@@ -35,11 +35,11 @@ struct CudaGpu {
 /// Can it do what we need: memory that is mapped by chunks and outlives a process? Error ENOTSUP with what it lacks.
 [[nodiscard]] Result<void> cuda_device_check(const CudaApi& api, const CudaGpu& gpu);
 
-/// An open /dev/nvidiaN of this GPU, or none where there is no such file. While one is open, whoever has it, the driver
-/// does not tear the GPU down when its last user leaves, which would take the VRAM's contents. The folders are
-/// parameters for tests.
-[[nodiscard]] Fd cuda_device_hold(const CudaGpu& gpu, const std::string& proc = "/proc/driver/nvidia/gpus",
-                                  const std::string& dev = "/dev");
+/// An open /dev/nvidiaN of this GPU. While one is open, whoever has it, the driver does not tear the GPU down when its
+/// last user leaves, which would take the VRAM's contents. None where the driver has no such files at all (`proc` is not
+/// there); otherwise an error if it cannot be had. The folders are parameters for tests.
+[[nodiscard]] Result<Fd> cuda_device_hold(const CudaGpu& gpu, const std::string& proc = "/proc/driver/nvidia/gpus",
+                                          const std::string& dev = "/dev");
 
 /// A context: our share of a GPU. It is current in the thread that makes it, and is to be destroyed there.
 class CudaContext {

@@ -46,8 +46,11 @@ Result<void> CudaEngine::open(std::uint64_t capacity) {
     auto store = CudaStore::make(api_, gpu_, capacity);
     if (!store)
         return pass_on(store);
+    auto node = cuda_device_hold(gpu_);
+    if (!node)
+        return pass_on(node);
     store_.emplace(std::move(*store));
-    node_ = cuda_device_hold(gpu_);
+    node_ = std::move(*node);
     return {};
 }
 
@@ -65,8 +68,8 @@ std::vector<KeptFd> CudaEngine::kept() const {
     if (!store_)
         return {};
     auto fds = store_->kept();
-    if (node_)
-        fds.push_back({.name = std::string(gpu_name), .fd = node_.get()});
+    if (node_) // before all that are worth nothing without it
+        fds.insert(fds.begin(), {.name = std::string(gpu_name), .fd = node_.get()});
     return fds;
 }
 

@@ -33,6 +33,11 @@ public:
     CudaEngine& operator=(CudaEngine&&) = delete;
     ~CudaEngine() override;
 
+    /// Is there VRAM for so many bytes? Error ENOMEM, with the amounts.
+    [[nodiscard]] Result<void> check_room(std::uint64_t capacity) const {
+        return CudaStore::check_room(api_, gpu_, capacity);
+    }
+
     /// Of the GPU, for `make` in a successor.
     [[nodiscard]] std::string uuid() const { return cuda_uuid_text(gpu_.uuid); }
 

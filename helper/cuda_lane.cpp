@@ -5,10 +5,13 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <initializer_list>
 #include <thread>
 
 #include "cuda_store.hpp"
+#include "vramswap.h"
 
 namespace vramswap {
 namespace {
@@ -38,14 +41,17 @@ constexpr auto patience = 500ms;
 constexpr auto warm_up_patience = 10s;
 constexpr auto warm_up_interval = 50ms; // of asking how it is
 
+/// For what is under way when a lane is given up.
+constexpr auto drain_patience = 2s;
+
 /// The words are apart, so that the GPU's writing of one does not disturb the reading of another.
 constexpr std::size_t line = 64;
 constexpr std::size_t words_room = 4096;
 
-/// Lengths that the warm-up copies, bytes: the smallest request and a large one.
-constexpr std::array<std::uint32_t, 2> warm_lengths{4096, 128U << 10};
+/// Lengths that the warm-up moves, bytes: the smallest request, that of the usual slot, and the largest slot's.
+constexpr std::array<std::uint32_t, 3> warm_lengths{4096, 128U << 10, VRAMSWAP_MAX_SLOT_SIZE};
 constexpr std::size_t warm_room = warm_lengths.back();
-static_assert(warm_room <= CudaStore::scratch_size);
+static_assert(warm_room <= CudaStore::scratch_size && zero_pieces * zero_piece <= CudaStore::scratch_size);
 
 } // namespace
 
@@ -72,11 +78,15 @@ Result<std::unique_ptr<CudaLane>> CudaLane::make(const CudaLaneParts& parts) {
         new CudaLane(parts, std::move(*pinned), std::move(*reads), std::move(*writes), std::move(*zeroes)));
 }
 
-/// Nobody destroys a lane with transfers in flight but a program that ends or starts in vain; then waiting is right.
+/// Nobody destroys a lane with transfers in flight but a program that ends or starts in vain; then waiting is right. But
+/// not for a GPU that hangs: the end of the process, with all that it shares with the GPU, is the driver's to bring about.
 CudaLane::~CudaLane() {
-    for (const CudaTrack* const track : {&reads_, &writes_, &zeroes_})
-        if (!track->empty())
-            track->drain();
+    for (const CudaTrack* const track : {&reads_, &writes_, &zeroes_}) {
+        if (track->empty() || track->drain(drain_patience))
+            continue;
+        fmt::print(stderr, "the GPU hangs: vramswapd ends without waiting for it\n");
+        std::_Exit(EXIT_FAILURE);
+    }
 }
 
 // ---- transfers ----
@@ -251,8 +261,8 @@ void CudaLane::look_after(CudaTrack& track) noexcept {
 
 Error CudaLane::broken() const {
     return {.code = EIO,
-            .message = why_ == Code::success ? "the GPU does not do what it was asked to"
-                                             : fmt::format("the GPU does not work: {}", parts_.api.text(why_))};
+            .message = why_ == Code::success ? "the GPU does not do what it was asked to (dmesg may say more: Xid)"
+                                             : fmt::format("the GPU does not work: {} (dmesg may say more: Xid)", parts_.api.text(why_))};
 }
 
 /// Until all in the track is done.
@@ -286,20 +296,23 @@ Result<void> CudaLane::move(CudaTrack& track, std::byte* host, std::size_t lengt
     return wait(track);
 }
 
-/// As many copies at once as ever, both ways.
+/// As many copies and tickets at once as ever, both ways together.
 Result<void> CudaLane::warm_batch(std::byte* host) {
-    for (CudaTrack* const track : {&writes_, &reads_}) {
-        while (!failed_ && track->room() != 0)
+    const std::array tracks{&writes_, &reads_};
+    for (CudaTrack* const track : tracks) {
+        while (!failed_ && track->room() != 0) {
             start(*track, {.offset = parts_.scratch - parts_.store,
                            .staging = host,
                            .length = warm_lengths.front(),
                            .token = CudaTrack::nobody,
                            .op = track == &reads_ ? Op::read : Op::write});
-        if (!failed_)
-            confirm(*track);
+            if (!failed_)
+                confirm(*track);
+        }
+    }
+    for (CudaTrack* const track : tracks)
         if (auto done = wait(*track); !done)
             return done;
-    }
     return {};
 }
 
@@ -318,26 +331,37 @@ Result<void> CudaLane::expect(std::span<const std::byte> bytes, std::byte* back)
     return read;
 }
 
+/// Writes `sent` to scratch and reads it back to `back`, by way of the memory that is shared with the kernel as far as
+/// that is large enough. The kernel fills a slot before it shows it to us, and before START it shows none: until then we
+/// may use them.
+Result<void> CudaLane::round_trip(std::span<const std::byte> sent, std::byte* back) {
+    const auto staged = parts_.staging.first(std::min(sent.size(), parts_.staging.size()));
+    std::ranges::copy(sent.first(staged.size()), staged.begin());
+    auto done = move(writes_, staged.data(), staged.size());
+    std::ranges::fill(staged, std::byte{});
+    if (done)
+        done = expect(sent.first(staged.size()), staged.data());
+    std::ranges::fill(staged, std::byte{});
+    if (done)
+        done = expect(sent.first(staged.size()), back);
+    return done;
+}
+
 /// What libcuda sets up at first use it shall set up now. And what comes back is compared: a GPU or a driver that does
 /// not even store this must not get anybody's pages.
 Result<void> CudaLane::warm_up() {
-    const auto room = pinned_.bytes().subspan(words_room, warm_room);
-    std::byte* const back = room.data() + room.size();
+    const auto sent = pinned_.bytes().subspan(words_room, warm_room);
+    std::byte* const back = sent.data() + sent.size();
     const std::vector<std::byte> zeroes(warm_room);
-    for (std::size_t i = 0; i < room.size(); ++i)
-        room[i] = static_cast<std::byte>(i * 31 + i / 251); // no two blocks alike
+    for (std::size_t i = 0; i < sent.size(); ++i)
+        sent[i] = static_cast<std::byte>(i * 31 + i / 251); // no two blocks alike
     for (const std::uint32_t length : warm_lengths) {
-        const auto sent = room.first(length);
-        // The kernel's memory is only read: it is not ours to write yet.
-        const auto staged = parts_.staging.first(std::min<std::size_t>(length, parts_.staging.size()));
-        auto done =
-            in_turn([&] { return move(writes_, staged.data(), staged.size()); }, [&] { return expect(staged, back); },
-                    [&] { return move(writes_, sent.data(), sent.size()); }, [&] { return expect(sent, back); },
-                    [&] { return warm_zeroes(length); }, [&] { return expect(std::span(zeroes).first(length), back); });
+        auto done = in_turn([&] { return round_trip(sent.first(length), back); }, [&] { return warm_zeroes(length); },
+                            [&] { return expect(std::span(zeroes).first(length), back); });
         if (!done)
             return done;
     }
-    return warm_batch(back);
+    return in_turn([&] { return warm_zeroes(zero_pieces * zero_piece); }, [&] { return warm_batch(back); });
 }
 
 Result<void> CudaLane::begin() {

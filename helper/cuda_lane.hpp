@@ -53,6 +53,7 @@ public:
     [[nodiscard]] std::size_t submit(std::span<const Transfer> transfers) noexcept override;
     [[nodiscard]] std::size_t poll(std::span<Completion> completions) noexcept override;
     [[nodiscard]] bool failed() const noexcept override { return failed_; }
+    [[nodiscard]] std::string why() const override { return failed_ ? broken().message : ""; }
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -76,6 +77,7 @@ private:
     // Of the warm-up.
     [[nodiscard]] Result<void> warm_up();
     [[nodiscard]] Result<void> warm_batch(std::byte* host);
+    [[nodiscard]] Result<void> round_trip(std::span<const std::byte> sent, std::byte* back);
     [[nodiscard]] Result<void> warm_zeroes(std::uint32_t length);
     [[nodiscard]] Result<void> expect(std::span<const std::byte> bytes, std::byte* back);
     [[nodiscard]] Result<void> move(CudaTrack& track, std::byte* host, std::size_t length);

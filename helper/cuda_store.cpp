@@ -31,20 +31,6 @@ std::string chunk_name_of(unsigned number) {
     return fmt::format("{}{}", CudaStore::chunk_name, number);
 }
 
-/// Is there enough? Asked for in advance, so that nothing is taken in vain and the sentence has the numbers.
-Result<void> check_room(const CudaApi& api, const CudaGpu& gpu, std::uint64_t bytes) {
-    std::size_t free = 0;
-    std::size_t total = 0;
-    if (const Code code = api.MemGetInfo(&free, &total); code != Code::success)
-        return fail(EIO, "{} does not tell how much memory it has: {}", gpu.text(), api.text(code));
-    if (bytes > free)
-        return fail(ENOMEM,
-                    "{} has {} MiB of its {} MiB free, but {} MiB are asked for; choose a smaller --size, or end "
-                    "programs that use it (nvidia-smi)",
-                    gpu.text(), free >> 20, total >> 20, (bytes + (1U << 20) - 1) >> 20);
-    return {};
-}
-
 } // namespace
 
 /// The map as it lies in its file. Read by later versions of this program: a change is a new version.
@@ -83,6 +69,27 @@ Result<CudaStore::Map> CudaStore::plan(const CudaApi& api, const CudaGpu& gpu, s
     return map;
 }
 
+/// Asked for in advance, so that nothing is taken in vain and the sentence has the numbers.
+Result<void> CudaStore::check_free(const CudaApi& api, const CudaGpu& gpu, std::uint64_t bytes) {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    if (const Code code = api.MemGetInfo(&free, &total); code != Code::success)
+        return fail(EIO, "{} does not tell how much memory it has: {}", gpu.text(), api.text(code));
+    if (bytes > free)
+        return fail(ENOMEM,
+                    "{} has {} MiB of its {} MiB free, but {} MiB are asked for; choose a smaller --size, or end "
+                    "programs that use it (nvidia-smi)",
+                    gpu.text(), free >> 20, total >> 20, (bytes + (1U << 20) - 1) >> 20);
+    return {};
+}
+
+Result<void> CudaStore::check_room(const CudaApi& api, const CudaGpu& gpu, std::uint64_t capacity) {
+    const auto map = plan(api, gpu, capacity);
+    if (!map)
+        return std::unexpected(map.error());
+    return check_free(api, gpu, map->total());
+}
+
 /// An empty range for the chunks of `map`, and the means to fill it.
 Result<CudaStore> CudaStore::prepare(const CudaApi& api, std::uint64_t capacity, const Map& map, Fd fd) {
     auto range = CudaRange::make(api, map.total());
@@ -100,7 +107,7 @@ Result<CudaStore> CudaStore::make(const CudaApi& api, const CudaGpu& gpu, std::u
     const auto map = plan(api, gpu, capacity);
     if (!map)
         return std::unexpected(map.error());
-    if (auto room = check_room(api, gpu, map->total()); !room)
+    if (auto room = check_free(api, gpu, map->total()); !room)
         return pass_on(room);
     auto fd = make_memory_file("vramswap-vram-map", sizeof(Map));
     if (!fd)

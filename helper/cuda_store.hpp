@@ -31,7 +31,10 @@ public:
     static constexpr std::string_view chunk_name = "vramswap-vram-";
 
     /// Room for warming up, bytes.
-    static constexpr std::uint64_t scratch_size = 1ULL << 20;
+    static constexpr std::uint64_t scratch_size = 4ULL << 20;
+
+    /// Is there enough for `capacity` bytes and what goes with them? Error ENOMEM, with the amounts.
+    [[nodiscard]] static Result<void> check_room(const CudaApi& api, const CudaGpu& gpu, std::uint64_t capacity);
 
     /// New VRAM, all zero. Error ENOMEM if there is too little, with what there is.
     [[nodiscard]] static Result<CudaStore> make(const CudaApi& api, const CudaGpu& gpu, std::uint64_t capacity);
@@ -62,6 +65,7 @@ private:
     CudaStore(std::uint64_t capacity, Fd map, CudaRange range, CudaErrands errands) noexcept
         : capacity_(capacity), map_(std::move(map)), range_(std::move(range)), errands_(std::move(errands)) {}
 
+    [[nodiscard]] static Result<void> check_free(const CudaApi& api, const CudaGpu& gpu, std::uint64_t bytes);
     [[nodiscard]] static Result<CudaStore> prepare(const CudaApi& api, std::uint64_t capacity, const Map& map, Fd fd);
     [[nodiscard]] static Result<Map> plan(const CudaApi& api, const CudaGpu& gpu, std::uint64_t capacity);
     [[nodiscard]] static Result<Map> read_map(const Fd& fd, const CudaGpu& gpu, std::uint64_t capacity);

@@ -2,6 +2,7 @@
 #include "cuda_track.hpp"
 
 #include <cassert>
+#include <thread>
 
 namespace vramswap {
 
@@ -24,6 +25,16 @@ cuda::Code CudaTrack::confirm() noexcept {
         return cuda::Code::success;
     unconfirmed_ = 0;
     return api_.StreamWriteValue32(stream(), address_, ++ticket_, cuda::stream_write_default);
+}
+
+bool CudaTrack::drain(std::chrono::milliseconds patience) const noexcept {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (ask() == cuda::Code::not_ready) {
+        if (std::chrono::steady_clock::now() >= until)
+            return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
 }
 
 /// Tickets wrap around. There are far fewer than 2^31 under way, so the difference has the right sign.

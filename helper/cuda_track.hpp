@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -51,8 +52,8 @@ public:
     /// May enter the kernel.
     [[nodiscard]] cuda::Code ask() const noexcept { return api_.StreamQuery(stream()); }
 
-    /// Waits until the stream has done all that it ever will.
-    void drain() const noexcept { (void)api_.StreamSynchronize(stream()); }
+    /// Waits until the stream has done all that it ever will, or for so long. False: it has not.
+    [[nodiscard]] bool drain(std::chrono::milliseconds patience) const noexcept;
 
 private:
     struct UnderWay {

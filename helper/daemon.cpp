@@ -11,8 +11,7 @@
 #include <poll.h>
 #include <sys/signalfd.h>
 
-#include "cuda_engine.hpp"
-#include "host_engine.hpp"
+#include "engines.hpp"
 #include "io_thread.hpp"
 #include "lowmem.hpp"
 #include "process.hpp"
@@ -27,6 +26,9 @@ using namespace std::chrono_literals;
 /// How long a stop is tried: udev may have the device open for an instant, a user of the swap for hours.
 constexpr auto stop_patience = 2s;
 constexpr auto stop_interval = 100ms;
+
+/// A service manager closes what it kept whenever it comes to that.
+constexpr auto release_patience = 2s;
 
 /// How often a busy control device is tried again.
 constexpr auto attach_interval = 50ms;
@@ -50,11 +52,6 @@ bool device_is_gone(const Error& error) {
     return error.code == ENOENT || error.code == ENXIO || error.code == ENODEV;
 }
 
-/// The name of what an engine keeps its bytes by, where it does not find them by a path.
-std::string_view memory_name(EngineChoice engine) {
-    return engine == EngineChoice::cuda ? CudaStore::map_name : HostEngine::kept_name;
-}
-
 } // namespace
 
 Verdict Daemon::run() {
@@ -70,17 +67,30 @@ Verdict Daemon::run() {
 
 Result<Verdict> Daemon::lead() {
     auto live = in_turn([this] { return prepare_process(); }, [this] { return choose_start(); },
-                        [this] { return attach_first(); }, [this] { return make_contents(); },
-                        [this] { return start_first(); });
+                        [this] { return go_live(); });
     if (!live)
         return pass_on(live);
     return serve();
+}
+
+Result<void> Daemon::go_live() {
+    if (auto attached = attach_first(); !attached)
+        return attached;
+    const auto live = in_turn([this] { return make_contents(); }, [this] { return start_first(); });
+    if (live || start_ == policy::Start::resume)
+        return live;
+    if (auto other = engines::fall_back(config_, record_, live.error(), log_); !other)
+        return other;
+    client_.reset();
+    engine_.reset();
+    return go_live();
 }
 
 Result<void> Daemon::prepare_keeper(const Config& config, const Log& log) {
     if (config.size)
         if (const auto capacity = policy::capacity(config.size); !capacity)
             return std::unexpected(capacity.error());
+    engines::preload(config);
     auto prepared = in_turn(lowmem::become_io_flusher, lowmem::lock_memory, lowmem::refuse_oom_kill);
     if (prepared)
         lowmem::free_own_cgroup(log);
@@ -115,7 +125,7 @@ Result<void> Daemon::choose_start() {
             left.device = record_.device;
             left.engine = record_.engine;
             left.store = record_.store;
-            left.memory_found = std::ranges::count(kept_names_, memory_name(record_.engine)) != 0;
+            left.memory_found = std::ranges::count(kept_names_, engines::memory_name(record_.engine)) != 0;
         } else {
             log_.warning("{}", record.error().message);
         }
@@ -134,6 +144,7 @@ Result<void> Daemon::choose_start() {
 /// New contents. Those of a predecessor are let go of once the kernel has said, by ATTACH, that it holds none.
 void Daemon::begin_anew() {
     start_ = policy::Start::fresh;
+    left_ = record_;
     record_.valid = false;
     record_.cookie = 0;
 }
@@ -142,6 +153,7 @@ void Daemon::begin_anew() {
 void Daemon::drop_inheritance() {
     if (inherited_.empty())
         return;
+    engines::erase(left_, inherited_, log_);
     give_up_contents();
     inherited_.clear();
     state_.reset();
@@ -192,41 +204,6 @@ Result<void> Daemon::choose_capacity() {
     return {};
 }
 
-/// For new contents.
-Result<void> Daemon::make_engine() {
-    if (config_.engine != EngineChoice::host) {
-        auto cuda = CudaEngine::make(config_.gpu);
-        if (!cuda && config_.engine == EngineChoice::cuda)
-            return pass_on(cuda);
-        if (cuda) {
-            record_.engine = EngineChoice::cuda;
-            record_.store = (*cuda)->uuid();
-            engine_ = std::move(*cuda);
-            return {};
-        }
-        log_.notice("the bytes go to host memory: {}", cuda.error().message);
-    }
-    engine_ = std::make_unique<HostEngine>(config_.store, log_);
-    record_.engine = EngineChoice::host;
-    record_.store = config_.store;
-    return {};
-}
-
-/// For a predecessor's contents, wherever they are.
-Result<void> Daemon::resume_engine() {
-    if (record_.engine == EngineChoice::host) {
-        engine_ = std::make_unique<HostEngine>(record_.store, log_);
-        return {};
-    }
-    if (!config_.gpu.empty() && config_.gpu != record_.store)
-        log_.notice("contents in {} are taken over; --gpu counts again after an orderly stop", record_.store);
-    auto cuda = CudaEngine::make(record_.store);
-    if (!cuda)
-        return pass_on(cuda);
-    engine_ = std::move(*cuda);
-    return {};
-}
-
 /// Chooses the engine of new contents and attaches, before memory is asked for: a device that belongs to another helper
 /// must not cost gigabytes to find out. A predecessor's engine comes later: if its GPU is gone, the kernel still is to
 /// be asked whether it wants the contents at all.
@@ -235,8 +212,10 @@ Result<void> Daemon::attach_first() {
         return chosen;
     record_.device = config_.device;
     if (start_ == policy::Start::fresh) {
-        if (auto made = make_engine(); !made)
-            return made;
+        auto engine = engines::make(config_, record_, left_.engine == EngineChoice::cuda, log_);
+        if (!engine)
+            return pass_on(engine);
+        engine_ = std::move(*engine);
         record_.label = engine_->label();
     }
     auto client = attach(record_.cookie);
@@ -258,14 +237,27 @@ Result<void> Daemon::attach_first() {
     return {};
 }
 
+/// A predecessor's memory that was let go of may take a moment to be free.
+Result<void> Daemon::open_engine() {
+    const auto until = Clock::now() + release_patience;
+    auto opened = engine_->open(record_.capacity);
+    while (!opened && opened.error().code == ENOMEM && left_.capacity != 0 && Clock::now() < until) {
+        std::this_thread::sleep_for(attach_interval);
+        opened = engine_->open(record_.capacity);
+    }
+    return opened;
+}
+
 Result<void> Daemon::make_contents() {
     if (start_ == policy::Start::fresh) {
         drop_inheritance();
         lowmem::unthrottle_writeback(config_.device, log_);
-        return engine_->open(record_.capacity);
+        return open_engine();
     }
-    if (auto made = resume_engine(); !made)
-        return made;
+    auto engine = engines::resume(config_, record_, log_);
+    if (!engine)
+        return pass_on(engine);
+    engine_ = std::move(*engine);
     auto adopted = engine_->adopt(record_.capacity, inherited_);
     for (const InheritedFd& unknown : inherited_)
         if (unknown.fd)
@@ -400,7 +392,7 @@ Result<std::optional<Verdict>> Daemon::session_ended() {
     const LoopEnd end = session_->finish();
     const policy::After after = end.drained ? policy::after_session(end.cause, end.code) : policy::After::leave_failed;
     if (!end.drained || end.cause == policy::EndCause::engine)
-        log_.error("the engine can do nothing more; the contents are held for a new helper");
+        log_.error("the engine can do nothing more; the contents are held for a new helper. {}", session_->why());
     else if (end.cause == policy::EndCause::ring)
         log_.error("the kernel published a request that makes no sense on vramswap{}; leaving", config_.device);
     else

@@ -43,10 +43,10 @@ private:
     // Before going live.
     [[nodiscard]] Result<void> prepare_process();
     [[nodiscard]] Result<void> choose_start();
+    [[nodiscard]] Result<void> go_live();
     [[nodiscard]] Result<void> attach_first();
     [[nodiscard]] Result<void> choose_capacity();
-    [[nodiscard]] Result<void> make_engine();
-    [[nodiscard]] Result<void> resume_engine();
+    [[nodiscard]] Result<void> open_engine();
     [[nodiscard]] Result<std::unique_ptr<RingClient>> attach(std::uint64_t cookie);
     [[nodiscard]] Result<std::unique_ptr<RingClient>> attach_once(std::uint64_t cookie);
     [[nodiscard]] Result<void> make_contents();
@@ -75,6 +75,7 @@ private:
     std::vector<std::string> kept_names_; ///< of what others keep for us
     policy::Start start_ = policy::Start::fresh;
     Record record_; ///< of the contents served
+    Record left_;   ///< of a predecessor's contents that are not served
     std::optional<SessionState> state_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<RingClient> client_; ///< attached, until a session takes it

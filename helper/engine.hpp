@@ -74,6 +74,9 @@ public:
     /// True once the lane can do nothing more and its unfinished transfers will not end. They are not answered: the
     /// kernel holds them for a helper that can reach the store again.
     [[nodiscard]] virtual bool failed() const noexcept = 0;
+
+    /// What made it fail, for people; asked once its thread has ended.
+    [[nodiscard]] virtual std::string why() const { return {}; }
 };
 
 /// A descriptor that keeps the store alive in the service manager while no helper runs.

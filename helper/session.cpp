@@ -38,6 +38,7 @@ public:
     }
     void join() noexcept { thread_.join(); }
     [[nodiscard]] const LoopEnd& end() const noexcept { return end_; }
+    [[nodiscard]] std::string why() const { return lane_->why(); }
 
     void run() noexcept override {
         beginning_ = lane_->begin();
@@ -116,6 +117,13 @@ Result<void> Session::start() {
     if (started)
         open_gate(Gate::open);
     return started;
+}
+
+std::string Session::why() const {
+    for (const auto& worker : workers_)
+        if (auto text = worker->why(); !text.empty())
+            return text;
+    return {};
 }
 
 LoopEnd Session::finish() noexcept {

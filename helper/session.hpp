@@ -40,6 +40,9 @@ public:
     /// Ends and joins the threads and says why the first of them ended. Not drained if any lane kept transfers.
     [[nodiscard]] LoopEnd finish() noexcept;
 
+    /// What a lane that failed has to say; after finish().
+    [[nodiscard]] std::string why() const;
+
     [[nodiscard]] const RingClient& client() const noexcept { return *client_; }
 
 private:

@@ -224,7 +224,10 @@ TEST_CASE("too little VRAM is said with the amounts") {
     REQUIRE(!opened.has_value());
     REQUIRE(opened.error().code == ENOMEM);
     REQUIRE(says(opened.error(), "64 MiB of its 64 MiB free"));
-    REQUIRE(says(opened.error(), "102 MiB are asked for"));
+    REQUIRE(says(opened.error(), "106 MiB are asked for"));
+    // The same before anything is taken.
+    REQUIRE(rig.engine->check_room(rig.capacity).error().message == opened.error().message);
+    REQUIRE(rig.engine->check_room(cuda_capacity).has_value());
     REQUIRE(rig.engine->open(cuda_capacity).has_value());
 }
 
@@ -312,11 +315,18 @@ TEST_CASE("a GPU's device file is held open where there is one") {
     std::string folder = "/dev/shm/vramswap-test-XXXXXX";
     REQUIRE(::mkdtemp(folder.data()) != nullptr);
     const CudaGpu gpu{.name = "some GPU", .pci = "0000:65:00.0"};
-    REQUIRE(!cuda_device_hold(gpu, folder, folder));
+    // A driver without such files needs none held.
+    const auto none = cuda_device_hold(gpu, folder + "/none", folder);
+    REQUIRE(none.has_value());
+    REQUIRE(!*none);
+    // One that has them, but not this GPU's, does.
+    REQUIRE(cuda_device_hold(gpu, folder, folder).error().code == ENOENT);
     std::filesystem::create_directories(folder + "/0000:65:00.0");
     std::ofstream(folder + "/0000:65:00.0/information") << "Model: \t\t some GPU\nDevice Minor: \t 3\nGPU: no\n";
-    REQUIRE(!cuda_device_hold(gpu, folder, folder));
+    REQUIRE(cuda_device_hold(gpu, folder, folder).error().message.contains(folder + "/nvidia3"));
     std::ofstream(folder + "/nvidia3") << "here";
-    REQUIRE(cuda_device_hold(gpu, folder, folder));
+    const auto held = cuda_device_hold(gpu, folder, folder);
+    REQUIRE(held.has_value());
+    REQUIRE(*held);
     std::filesystem::remove_all(folder);
 }

@@ -3,6 +3,10 @@
 #include "cuda_rig.hpp"
 
 #include <cerrno>
+#include <cstdlib>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace vramswap;
 using namespace vramswap::test;
@@ -101,6 +105,26 @@ TEST_CASE("a transfer that hangs is not answered, and is answered once it goes o
     REQUIRE(ended.size() == 1);
     REQUIRE(ended.front().status == Status::ok);
     REQUIRE(rig.read(8192, 4096) == bytes);
+}
+
+TEST_CASE("a GPU that hangs before the device is live ends the worker") {
+    const pid_t worker = ::fork();
+    REQUIRE(worker >= 0);
+    if (worker == 0) {
+        CudaRig rig;
+        if (!rig.engine->open(rig.capacity) || !rig.engine->bind(rig.staging))
+            ::_exit(2);
+        auto lane = rig.engine->lane(0, cuda_depth);
+        rig.fake.arm("hang_at=1");
+        if (!lane || (*lane)->begin())
+            ::_exit(3);
+        lane->reset(); // must not wait for ever, and cannot go on
+        ::_exit(4);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(worker, &status, 0) == worker);
+    REQUIRE(WIFEXITED(status));
+    REQUIRE(WEXITSTATUS(status) == EXIT_FAILURE);
 }
 
 TEST_CASE("a GPU that is only slow is waited for") {

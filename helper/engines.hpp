@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "config.hpp"
+#include "engine.hpp"
+#include "error.hpp"
+#include "log.hpp"
+#include "session_state.hpp"
+
+namespace vramswap::engines {
+
+/// In the keeper, before it locks its memory: has the driver's library in RAM, since a worker may have to load it when
+/// no other page can be had. Does nothing where it is not there or not wanted.
+void preload(const Config& config);
+
+/// The engine that the user wants for new contents of record.capacity bytes, or the best there is; notes in `record`
+/// which it is. `vram_taken`: contents that are about to be let go of still take VRAM.
+[[nodiscard]] Result<std::unique_ptr<Engine>> make(const Config& config, Record& record, bool vram_taken,
+                                                   const Log& log);
+
+/// The engine for a predecessor's contents, wherever they are.
+[[nodiscard]] Result<std::unique_ptr<Engine>> resume(const Config& config, const Record& record, const Log& log);
+
+/// May the bytes go to host memory instead, since a GPU failed before it held any? Says so, or, if the user wants that
+/// GPU, what else there is.
+[[nodiscard]] Result<void> fall_back(Config& config, const Record& record, const Error& why, const Log& log);
+
+/// Overwrites contents in VRAM that nobody wants any more. Says if it could not. Takes them out of `inherited`.
+void erase(const Record& record, std::vector<InheritedFd>& inherited, const Log& log);
+
+/// The name of what an engine keeps its bytes by, where it does not find them by a path.
+[[nodiscard]] std::string_view memory_name(EngineChoice engine);
+
+} // namespace vramswap::engines

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+# The CUDA engine under swap, over a libcuda that is none (tests/support/fake_cuda): all pages come back, from workers
+# that are killed and from such as end because their GPU broke. A GPU that lost its contents is never served blank.
+# memory: 2G
+# timeout: 420
+# shellcheck shell=bash
+
+# with_fake FAULTS: the helper's driver from here on.
+with_fake() {
+	cat >vramswapd-over-fake <<-END
+		#!/bin/sh
+		export LD_LIBRARY_PATH=$(realpath "$VRAMSWAP_BIN/../fake-cuda") VRAMSWAP_FAKE_CUDA=$1
+		exec vramswapd "\$@"
+	END
+	chmod +x vramswapd-over-fake
+}
+export HELPER=$PWD/vramswapd-over-fake
+
+# swap_torture while COMMAND... is run, to the end of both.
+swapped_while() {
+	local torture
+	cg_run 64M swap_torture --size 160M --procs 2 --passes 3 --json >torture.json 2>torture.log &
+	torture=$!
+	wait_for "at_least 20000 vmstat_of pswpin" 60
+	"$@"
+	wait $torture || die "swap_torture: $? $(tail -n 3 torture.log)"
+	nothing_wrong torture.json
+}
+
+killed_thrice() {
+	for _ in 1 2 3; do
+		kill_worker 0
+		sleep 1
+	done
+}
+
+load_module
+no_readahead
+
+say "what cannot be is said in a sentence"
+refused 'libcuda.so.1' vramswapd --size 64M --engine cuda
+with_fake vram_mib=400
+refused 'MiB free, but 514 MiB are asked for' "$HELPER" --size 512M --engine cuda
+refused 'GPU' "$HELPER" --size 64M --engine cuda --gpu 7
+
+say "workers are killed"
+start_helper 0 256M --engine cuda
+[[ $(vramswapctl status 0) == *'FAKE GPU'* ]] || die "the fake is not called by its name: $(vramswapctl status 0)"
+swap_on
+take_counters before
+swapped_while killed_thrice
+take_counters after
+counters_agree before after 80
+swapoff /dev/vramswap0
+stop_helper 0
+
+say "the GPU breaks, again and again"
+with_fake vram_mib=400,sticky_at=30000:700
+start_helper 0 256M --engine auto
+swap_on
+swapped_while true
+broken=$(grep -c 'kept for the next' /run/helper-0/log)
+say "$broken workers gave way to others"
+[ "$broken" -ge 2 ] || die "the GPU broke $broken times"
+swapoff /dev/vramswap0
+stop_helper 0
+
+say "the GPU loses its memory"
+with_fake vram_mib=400,blank_at=30000:719
+start_helper 0 256M --engine auto
+vramswapctl set 0 --hold-timeout 5
+swap_on
+cg_run 64M swap_torture --size 80M --passes 1000 --json >torture.json 2>torture.log &
+torture=$!
+wait_state failed 0 120
+status=0
+wait $torture || status=$?
+say "swap_torture: status $status, $(cat torture.json)"
+[ "$status" -eq 3 ] || [ "$status" -eq 4 ] || die "swap_torture did not notice: status $status"
+assert_eq "$(jq .wrong torture.json)" 0 "wrong pages"
+grep -q 'the GPU lost the contents' /run/helper-0/log || die "the helper does not say what was lost"
+tell_helper 0 stop
+swapoff /dev/vramswap0
+unload_module
