@@ -228,6 +228,7 @@ Result<void> Keeper::spawn(const Work& work) {
     if (pid == 0)
         become_worker(work, std::move(other), keeper);
     worker_ = pid;
+    pass_signal_on();
     return {};
 }
 
@@ -252,19 +253,21 @@ void Keeper::become_worker(const Work& work, Fd socket, pid_t keeper) {
     std::_Exit(work({std::move(socket), std::move(kept)}));
 }
 
-/// Until something has happened.
+/// Until something has happened. Signals are taken before the looks that they ask for: a death after the look is told by
+/// a signal that is still there.
 void Keeper::listen() {
     std::array polls{pollfd{.fd = signals_.get(), .events = POLLIN, .revents = 0},
                      pollfd{.fd = socket_.get(), .events = POLLIN, .revents = 0}};
     if (::poll(polls.data(), polls.size(), -1) <= 0)
         return;
+    take_signals();
     while (hear()) {
     }
     // Closed already, while its owner is still ending: there is nothing more to hear, but its death.
     if ((polls[1].revents & (POLLHUP | POLLERR)) != 0)
         socket_ = Fd();
     look_after_worker();
-    pass_signals_on();
+    pass_signal_on();
 }
 
 /// Is the worker dead? Its last words are heard then.
@@ -277,18 +280,18 @@ void Keeper::look_after_worker() {
     bury(status);
 }
 
+void Keeper::take_signals() {
+    signalfd_siginfo info{};
+    while (::read(signals_.get(), &info, sizeof info) == sizeof info)
+        if (info.ssi_signo != SIGCHLD)
+            stop_signal_ = static_cast<int>(info.ssi_signo);
+}
+
 /// To a worker that serves, and to the first, which has nothing to lose yet. Another that is not live must not give up:
 /// it is told when it serves, and says itself whether it may stop.
-void Keeper::pass_signals_on() {
-    signalfd_siginfo info{};
-    while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo == SIGCHLD)
-            continue;
-        if (worker_ != 0 && (live_ || !served_))
-            (void)::kill(worker_, static_cast<int>(info.ssi_signo));
-        else
-            stop_signal_ = static_cast<int>(info.ssi_signo);
-    }
+void Keeper::pass_signal_on() {
+    if (stop_signal_ != 0 && worker_ != 0 && (live_ || !served_))
+        (void)::kill(worker_, std::exchange(stop_signal_, 0));
 }
 
 /// Takes one message; false if there is none.
@@ -309,8 +312,7 @@ bool Keeper::hear() {
         served_ = true;
         live_ = true;
         live_since_ = std::chrono::steady_clock::now();
-        if (stop_signal_ != 0)
-            (void)::kill(worker_, std::exchange(stop_signal_, 0));
+        pass_signal_on();
         break;
     case Kind::sync:
         if (std::exchange(dropped_, false))

@@ -83,7 +83,8 @@ private:
     [[noreturn]] void become_worker(const Work& work, Fd socket, pid_t keeper);
     void listen();
     void look_after_worker();
-    void pass_signals_on();
+    void take_signals();
+    void pass_signal_on();
     bool hear();
     void keep(std::string_view name, Fd fd);
     void forget(std::string_view name);

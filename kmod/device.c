@@ -15,7 +15,8 @@
  *	                    or its end
  *	HELD      LIVE      START                                   as before; held requests are
  *	                                                            sent again
- *	HELD      FAILED    the hold time is over                   lost; requests fail, capacity 0
+ *	HELD      FAILED    the hold time is over, counted from     lost; requests fail, capacity 0
+ *	                    when the first request was held
  *	LIVE      FAILED    as LIVE to HELD, with a hold time of 0  as HELD to FAILED
  *	FAILED    ATTACHED  ATTACH without a cookie, disk not open  none
  *
@@ -318,7 +319,7 @@ void vs_device_set_timeouts(struct vs_device *device, const u32 *hold_ms, const 
 	if (hold_ms) {
 		device->hold_timeout_ms = *hold_ms;
 		if (device->state == VRAMSWAP_STATE_HELD)
-			vs_hold_arm(device);
+			vs_hold_arm(device, 0);
 	}
 	mutex_unlock(&device->lock);
 }

@@ -12,13 +12,13 @@ static unsigned long vs_hold_time(const struct vs_device *device)
 	return msecs_to_jiffies(device->hold_timeout_ms);
 }
 
-/* The work comes when half of the time is over, and at its end. */
-void vs_hold_arm(struct vs_device *device)
+/* held_ns: how much of the hold time has passed already. */
+void vs_hold_arm(struct vs_device *device, u64 held_ns)
 {
-	unsigned long delay = vs_hold_time(device);
+	unsigned long time = vs_hold_time(device);
 
-	device->hold_until = jiffies + delay;
-	mod_delayed_work(vs_workqueue, &device->hold_work, delay / 2);
+	device->hold_until = jiffies + time - min(time, nsecs_to_jiffies(held_ns));
+	mod_delayed_work(vs_workqueue, &device->hold_work, 0);
 }
 
 /*
@@ -40,10 +40,12 @@ static void vs_hold_begin(struct vs_device *device)
 		return;
 	}
 	vs_device_part(device, VS_GATE_HOLD);
-	vs_hold_arm(device);
+	/* A request of which one helper dies after the other must not be held for ever. */
+	vs_hold_arm(device, vs_queues_held_ns(device));
 	vs_device_set_state(device, VRAMSWAP_STATE_HELD, VRAMSWAP_EVENT_HELD);
 }
 
+/* Comes at once, when half of the time is left, and at the end. */
 static void vs_hold_work(struct work_struct *work)
 {
 	struct vs_device *device = container_of(to_delayed_work(work), struct vs_device, hold_work);
@@ -51,11 +53,13 @@ static void vs_hold_work(struct work_struct *work)
 	mutex_lock(&device->lock);
 	/* A helper may have come back, and gone again, while this work waited for the lock. */
 	if (device->state == VRAMSWAP_STATE_HELD) {
-		unsigned long left = device->hold_until - jiffies;
+		long left = device->hold_until - jiffies;
+		long half = DIV_ROUND_UP(vs_hold_time(device), 2);
 
-		if (time_before(jiffies, device->hold_until)) {
-			if (left <= vs_hold_time(device) - vs_hold_time(device) / 2)
-				vs_hold_end_lingering(device);
+		if (left > half) {
+			mod_delayed_work(vs_workqueue, &device->hold_work, left - half);
+		} else if (left > 0) {
+			vs_hold_end_lingering(device);
 			mod_delayed_work(vs_workqueue, &device->hold_work, left);
 		} else {
 			vs_device_fail(device);

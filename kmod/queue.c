@@ -275,6 +275,7 @@ void vs_queues_bind(struct vs_device *device, struct vs_session *session)
  */
 void vs_queues_unbind(struct vs_device *device)
 {
+	u64 now = ktime_get_ns();
 	unsigned int i, s;
 
 	lockdep_assert_held(&device->lock);
@@ -283,10 +284,32 @@ void vs_queues_unbind(struct vs_device *device)
 
 		spin_lock(&queue->reap_lock);
 		queue->channel = NULL;
-		for (s = 0; s < device->slots; s++)
-			vs_slot_revoke(&queue->slots[s].owner);
+		for (s = 0; s < device->slots; s++) {
+			struct vs_slot *slot = &queue->slots[s];
+
+			vs_slot_revoke(&slot->owner);
+			if (slot->rq && slot->held_ns < slot->start_ns)
+				slot->held_ns = now;
+		}
 		spin_unlock(&queue->reap_lock);
 	}
+}
+
+/*
+ * For how long the oldest of the held requests has waited for a helper that answers it, ns; 0 if
+ * there is none. Unbound, device->lock held.
+ */
+u64 vs_queues_held_ns(struct vs_device *device)
+{
+	u64 now = ktime_get_ns(), oldest = now;
+	unsigned int i, s;
+
+	lockdep_assert_held(&device->lock);
+	for (i = 0; i < device->queue_count; i++)
+		for (s = 0; s < device->slots; s++)
+			if (device->queues[i].slots[s].rq)
+				oldest = min(oldest, device->queues[i].slots[s].held_ns);
+	return now - oldest;
 }
 
 /*

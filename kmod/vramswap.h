@@ -108,6 +108,7 @@ struct vs_slot {
 	struct request *rq;
 	u64 start_ns; /* queue_rq */
 	u64 sent_ns;  /* last published; the helper's silence is measured from here */
+	u64 held_ns;  /* first lost with a helper; of an earlier request if before start_ns */
 };
 
 struct vs_queue {
@@ -219,7 +220,7 @@ void vs_device_fail(struct vs_device *device);
 
 /* hold.c */
 void vs_hold_init(struct vs_device *device);
-void vs_hold_arm(struct vs_device *device);
+void vs_hold_arm(struct vs_device *device, u64 held_ns);
 void vs_hold_lose_helper(struct vs_device *device, int reason);
 
 /* disk.c */
@@ -239,6 +240,7 @@ void vs_queues_replay(struct vs_device *device);
 void vs_queues_fail(struct vs_device *device);
 bool vs_queues_silent(struct vs_device *device);
 unsigned int vs_queue_inflight(struct vs_queue *queue);
+u64 vs_queues_held_ns(struct vs_device *device);
 struct request *vs_slot_take(struct vs_queue *queue, unsigned int index, blk_status_t status);
 
 /* enter.c */

@@ -256,10 +256,21 @@ private:
             violation(counts_, "a mapping with protection {} and flags {} was made", protection, flags);
         void* const moved =
             ::mremap(address, region.size, dice_.one_in(2) ? region.size : region.size + 4096, MREMAP_MAYMOVE);
-        void* const last = moved == MAP_FAILED ? address : moved;
-        if (moved != MAP_FAILED && dice_.one_in(2))
-            (void)::munmap(static_cast<std::byte*>(last) + 4096, 4096);
-        (void)::munmap(last, region.size);
+        unmap(static_cast<std::byte*>(moved == MAP_FAILED ? address : moved), region.size);
+    }
+
+    /// At once, or with a hole in the middle first. Each page once: another thread may have got the address since.
+    void unmap(std::byte* address, std::uint64_t size) {
+        constexpr std::uint64_t page = 4096;
+        const std::uint64_t pages = (size + page - 1) / page;
+        if (pages < 3 || dice_.one_in(2)) {
+            (void)::munmap(address, size);
+            return;
+        }
+        const std::uint64_t hole = 1 + dice_.below(pages - 2);
+        (void)::munmap(address + (hole * page), page);
+        (void)::munmap(address, hole * page);
+        (void)::munmap(address + ((hole + 1) * page), (pages - hole - 1) * page);
     }
 
     void advise() {

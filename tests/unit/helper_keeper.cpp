@@ -13,6 +13,7 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,21 @@
 #include <helper/session_state.hpp>
 
 using namespace vramswap;
+
+namespace {
+
+/// How long it takes after a look for dead children that found none, microseconds.
+std::atomic<useconds_t> dawdle_after_look = 0;
+
+} // namespace
+
+/// In the place of libc's.
+extern "C" pid_t waitpid(pid_t pid, int* status, int options) {
+    const auto found = static_cast<pid_t>(::syscall(SYS_wait4, pid, status, options, nullptr));
+    if (found == 0 && dawdle_after_look != 0)
+        ::usleep(dawdle_after_look);
+    return found;
+}
 
 namespace {
 
@@ -240,6 +256,27 @@ TEST_CASE("the keeper waits for a worker that has closed its line and not ended 
                ((usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000);
     };
     CHECK(used(after) - used(before) < 200); // ms
+}
+
+TEST_CASE("a worker's end is noticed also if it comes right after a look at it") {
+    const pid_t keeper = ::fork();
+    REQUIRE(keeper >= 0);
+    if (keeper == 0) {
+        dawdle_after_look = 100000;
+        std::_Exit(run([](KeeperLink link) {
+                       { const KeeperLink closed = std::move(link); } // makes the keeper look
+                       ::usleep(30000);
+                       return 0;
+                   }).value_or(1));
+    }
+    int status = -1;
+    for (int tenths = 0; tenths < 200 && ::waitpid(keeper, &status, WNOHANG) == 0; ++tenths)
+        ::usleep(100000);
+    if (status == -1) {
+        ::kill(keeper, SIGKILL);
+        ::waitpid(keeper, nullptr, 0);
+    }
+    CHECK(status == 0);
 }
 
 TEST_CASE("a worker that was told to stop before it was live is not started again") {

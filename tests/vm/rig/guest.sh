@@ -12,7 +12,7 @@ GUEST_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # What the next guest is like; the commands below set it.
 guest_defaults() {
-	G_KERNEL='' G_DIR='' G_MEM=1G G_SMP=2 G_IVSHMEM='' G_ARGS='' G_FLAVOUR='' QEMU=()
+	G_KERNEL='' G_DIR='' G_MEM=1G G_SMP=2 G_IVSHMEM='' G_ARGS='' G_FLAVOUR='' G_ACCEL=tcg QEMU=()
 }
 
 # module_file KERNEL [FLAVOUR]
@@ -42,7 +42,7 @@ write_job() {
 }
 
 accelerator() {
-	case ${VRAMSWAP_VM_ACCEL:-tcg} in
+	case ${VRAMSWAP_VM_ACCEL:-$G_ACCEL} in
 	tcg) QEMU+=(-accel "tcg,thread=multi" -cpu "max,-erms") ;;
 	tcg-single) QEMU+=(-accel "tcg,thread=single" -cpu "max,-erms") ;;
 	kvm) QEMU+=(-accel kvm -cpu host) ;;

@@ -114,7 +114,7 @@ boot_test() {
 	rm "$G_DIR/console.raw"
 }
 
-# run_test KERNEL NAME: boots, judges, reports; leaves the verdict in the guest's folder.
+# run_test KERNEL NAME ACCELERATOR: boots, judges, reports; leaves the verdict in the guest's folder.
 # What the emulator itself broke says nothing about the test, and is run again.
 run_test() {
 	local kernel=$1 name=$2 file limit log start verdict reason again=$EMULATOR_RETRIES
@@ -122,7 +122,7 @@ run_test() {
 	limit=$(test_limit "$file" "$kernel")
 	log=$RESULTS/$kernel/$name.log
 	guest_defaults
-	G_KERNEL=$kernel G_DIR=$RESULTS/$kernel/$name
+	G_KERNEL=$kernel G_DIR=$RESULTS/$kernel/$name G_ACCEL=$3
 	start=$EPOCHREALTIME
 	boot_test "$log" "$file" "$limit"
 	while [ "$again" -gt 0 ] && emulator_fault "$log"; do
@@ -145,7 +145,7 @@ seconds_since() {
 run_test_job() {
 	trap stop_guest EXIT
 	trap 'exit 143' TERM
-	with_lock "run-$1-$2" run_test "$1" "$2"
+	with_lock "run-$1-$2" run_test "$@"
 }
 
 # --- many tests ---
@@ -156,6 +156,9 @@ runs_on() {
 	[[ $kernels == *" $1 "* ]]
 }
 
+# is_parallel NAME: what it proves needs processors that run at the same time.
+is_parallel() { [ "$(header "$(test_file "$1")" parallel no)" = yes ]; }
+
 # longest_first "KERNEL NAME"...: so that no long test runs alone at the end.
 longest_first() {
 	local pair
@@ -164,10 +167,28 @@ longest_first() {
 	done | sort -s -k1,1nr | cut -d' ' -f2-
 }
 
-# run_all JOBS "KERNEL NAME"...
+# run_all JOBS "KERNEL NAME"...: several at a time have their processors take turns in one thread each, if the host has
+# too few for all: a guest whose threads wait for the host's processors, and for each other, takes three times as long.
+# Those that need processors of their own are run one after the other then.
 run_all() {
-	local jobs=$1 pair running=0
+	local jobs=$1 pair alone=() rest=() accel=tcg
 	shift
+	[ "$jobs" -eq 1 ] || [ $((jobs * 2)) -le "$(nproc)" ] || accel=tcg-single
+	for pair in "$@"; do
+		if [ "$accel" = tcg-single ] && is_parallel "${pair#* }"; then
+			alone+=("$pair")
+		else
+			rest+=("$pair")
+		fi
+	done
+	run_some 1 tcg "${alone[@]}"
+	run_some "$jobs" "$accel" "${rest[@]}"
+}
+
+# run_some JOBS ACCELERATOR "KERNEL NAME"...
+run_some() {
+	local jobs=$1 accel=$2 pair running=0
+	shift 2
 	trap 'kill $(jobs -p) 2>/dev/null' EXIT
 	trap 'exit 130' INT TERM
 	for pair in "$@"; do
@@ -176,7 +197,7 @@ run_all() {
 			running=$((running - 1))
 		fi
 		# shellcheck disable=SC2086
-		run_test_job $pair &
+		run_test_job $pair "$accel" &
 		running=$((running + 1))
 	done
 	wait

@@ -3,6 +3,7 @@
 # buffered. Every job fills a region of its own and then reads all of it back.
 # memory: 1G
 # timeout: 300
+# parallel: yes
 # shellcheck shell=bash
 
 load_module

@@ -5,6 +5,7 @@
 # timeout: 280
 # setting: FUZZ_SECONDS 20
 # setting: FUZZ_SEED 1
+# parallel: yes
 # shellcheck shell=bash
 
 # Little memory to share is shared more: mapped, written and thrown away.

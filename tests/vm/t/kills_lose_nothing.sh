@@ -8,6 +8,7 @@
 # setting: KILLS 20
 # setting: KILLS_SECONDS 100
 # allow-console: Call Trace:
+# parallel: yes
 # shellcheck shell=bash
 
 declare -A says

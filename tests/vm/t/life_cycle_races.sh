@@ -4,6 +4,7 @@
 # memory: 1500M
 # timeout: 370
 # setting: RACE_SECONDS 30
+# parallel: yes
 # shellcheck shell=bash
 
 # forever COMMAND...: again and again until the end; what the command says is kept, how it ends does not matter.

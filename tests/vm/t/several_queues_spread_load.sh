@@ -3,6 +3,7 @@
 # memory: 1G
 # smp: 2
 # timeout: 300
+# parallel: yes
 # shellcheck shell=bash
 
 # Requests that each queue has completed, as a JSON array.

@@ -5,6 +5,7 @@
 # ivshmem: 1G
 # timeout: 900
 # setting: SWAP_PASSES 1
+# parallel: yes
 # shellcheck shell=bash
 
 load_module

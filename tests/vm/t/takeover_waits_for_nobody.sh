@@ -53,9 +53,8 @@ start=$SECONDS
 same_bytes &
 reader=$!
 wait_other_worker 0 "$worker" 60
-wait $reader || die "wrong bytes"
+wait $reader || die "wrong bytes, or an error since the hold time was over"
 say "replaced after $((SECONDS - start)) s"
-[ $((SECONDS - start)) -lt $((2 + 20)) ] || [ "$PATIENCE" -gt 1 ] || die "too late"
 assert_eq "$(status_of cookie)" "$cookie" "name of the contents"
 assert_eq "$(helper_says 0 starts)" 1 "starts of the keeper"
 

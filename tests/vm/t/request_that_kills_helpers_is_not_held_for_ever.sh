@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+# A request of which one worker dies after the other is held for as long as the hold time says, counted from the first
+# death, and no longer; one that a later worker answers is as good as any.
+# memory: 1G
+# shellcheck shell=bash
+
+load_module
+mkdir -p /run/helper-0
+
+say "a worker that dies is followed by one that does not"
+export VRAMSWAP_DIE_AT=engine_submit:1 VRAMSWAP_DIE_MARK=$PWD/mark
+HELPER=vramswapd_mortal start_helper 0 64M
+dd if=/dev/urandom of=/dev/vramswap0 bs=4k count=1 oflag=direct status=none
+assert_eq "$(grep -c 'kept for the next' /run/helper-0/log)" 1 "deaths of a worker"
+stop_helper 0
+wait_for "! pgrep -f service_manager.py >/dev/null" 20
+
+say "every worker dies of its first request"
+unset VRAMSWAP_DIE_MARK
+rm /run/helper-0/log
+HELPER=vramswapd_mortal start_helper 0 64M
+vramswapctl set 0 --hold-timeout 5
+start=$SECONDS
+refused 'input/output error' dd if=/dev/urandom of=/dev/vramswap0 bs=4k count=1 oflag=direct status=none
+say "failed after $((SECONDS - start)) s and $(grep -c 'kept for the next' /run/helper-0/log) workers"
+[ $((SECONDS - start)) -ge 4 ] || die "the request was given up too early"
+[ "$(grep -c 'kept for the next' /run/helper-0/log)" -ge 2 ] || die "fewer than two workers have tried"
+wait_state failed 0 5
