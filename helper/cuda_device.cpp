@@ -152,8 +152,8 @@ Result<Fd> cuda_device_hold(const CudaGpu& gpu, const std::string& proc, const s
         const std::string node = fmt::format("{}/nvidia{}", dev, line.substr(digits));
         Fd fd(::open(node.c_str(), O_RDWR | O_CLOEXEC));
         if (!fd)
-            return fail(errno, "{} cannot be opened ({}), but must be to keep the GPU's memory when vramswapd dies", node,
-                        errno_text(errno));
+            return fail(errno, "{} cannot be opened ({}), but must be to keep the GPU's memory when vramswapd dies",
+                        node, errno_text(errno));
         return fd;
     }
     return fail(ENOENT, "{} does not tell which /dev/nvidiaN is {}; its memory could not be kept when vramswapd dies",

@@ -36,8 +36,8 @@ struct CudaGpu {
 [[nodiscard]] Result<void> cuda_device_check(const CudaApi& api, const CudaGpu& gpu);
 
 /// An open /dev/nvidiaN of this GPU. While one is open, whoever has it, the driver does not tear the GPU down when its
-/// last user leaves, which would take the VRAM's contents. None where the driver has no such files at all (`proc` is not
-/// there); otherwise an error if it cannot be had. The folders are parameters for tests.
+/// last user leaves, which would take the VRAM's contents. None where the driver has no such files at all (`proc` is
+/// not there); otherwise an error if it cannot be had. The folders are parameters for tests.
 [[nodiscard]] Result<Fd> cuda_device_hold(const CudaGpu& gpu, const std::string& proc = "/proc/driver/nvidia/gpus",
                                           const std::string& dev = "/dev");
 

@@ -78,8 +78,9 @@ Result<std::unique_ptr<CudaLane>> CudaLane::make(const CudaLaneParts& parts) {
         new CudaLane(parts, std::move(*pinned), std::move(*reads), std::move(*writes), std::move(*zeroes)));
 }
 
-/// Nobody destroys a lane with transfers in flight but a program that ends or starts in vain; then waiting is right. But
-/// not for a GPU that hangs: the end of the process, with all that it shares with the GPU, is the driver's to bring about.
+/// Nobody destroys a lane with transfers in flight but a program that ends or starts in vain; then waiting is right.
+/// But not for a GPU that hangs: the end of the process, with all that it shares with the GPU, is the driver's to bring
+/// about.
 CudaLane::~CudaLane() {
     for (const CudaTrack* const track : {&reads_, &writes_, &zeroes_}) {
         if (track->empty() || track->drain(drain_patience))
@@ -261,8 +262,9 @@ void CudaLane::look_after(CudaTrack& track) noexcept {
 
 Error CudaLane::broken() const {
     return {.code = EIO,
-            .message = why_ == Code::success ? "the GPU does not do what it was asked to (dmesg may say more: Xid)"
-                                             : fmt::format("the GPU does not work: {} (dmesg may say more: Xid)", parts_.api.text(why_))};
+            .message = why_ == Code::success
+                           ? "the GPU does not do what it was asked to (dmesg may say more: Xid)"
+                           : fmt::format("the GPU does not work: {} (dmesg may say more: Xid)", parts_.api.text(why_))};
 }
 
 /// Until all in the track is done.
@@ -332,8 +334,8 @@ Result<void> CudaLane::expect(std::span<const std::byte> bytes, std::byte* back)
 }
 
 /// Writes `sent` to scratch and reads it back to `back`, by way of the memory that is shared with the kernel as far as
-/// that is large enough. The kernel fills a slot before it shows it to us, and before START it shows none: until then we
-/// may use them.
+/// that is large enough. The kernel fills a slot before it shows it to us, and before START it shows none: until then
+/// we may use them.
 Result<void> CudaLane::round_trip(std::span<const std::byte> sent, std::byte* back) {
     const auto staged = parts_.staging.first(std::min(sent.size(), parts_.staging.size()));
     std::ranges::copy(sent.first(staged.size()), staged.begin());

@@ -66,8 +66,8 @@ Verdict Daemon::run() {
 }
 
 Result<Verdict> Daemon::lead() {
-    auto live = in_turn([this] { return prepare_process(); }, [this] { return choose_start(); },
-                        [this] { return go_live(); });
+    auto live =
+        in_turn([this] { return prepare_process(); }, [this] { return choose_start(); }, [this] { return go_live(); });
     if (!live)
         return pass_on(live);
     return serve();

@@ -69,9 +69,9 @@ void erase(const Record& record, std::vector<InheritedFd>& inherited, const Log&
     if (record.engine != EngineChoice::cuda)
         return;
     auto cuda = CudaEngine::make(record.store);
-    const auto erased = cuda ? in_turn([&] { return (*cuda)->adopt(record.capacity, inherited); },
-                                       [&] { return (*cuda)->erase(); })
-                             : pass_on(cuda);
+    const auto erased =
+        cuda ? in_turn([&] { return (*cuda)->adopt(record.capacity, inherited); }, [&] { return (*cuda)->erase(); })
+             : pass_on(cuda);
     if (!erased)
         log.warning("what was stored in {} could not be overwritten: {}", record.store, erased.error().message);
 }
