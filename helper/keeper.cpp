@@ -253,8 +253,8 @@ void Keeper::become_worker(const Work& work, Fd socket, pid_t keeper) {
     std::_Exit(work({std::move(socket), std::move(kept)}));
 }
 
-/// Until something has happened. Signals are taken before the looks that they ask for: a death after the look is told by
-/// a signal that is still there.
+/// Until something has happened. Signals are taken before the looks that they ask for: a death after the look is told
+/// by a signal that is still there.
 void Keeper::listen() {
     std::array polls{pollfd{.fd = signals_.get(), .events = POLLIN, .revents = 0},
                      pollfd{.fd = socket_.get(), .events = POLLIN, .revents = 0}};

@@ -264,7 +264,9 @@ TEST_CASE("a worker's end is noticed also if it comes right after a look at it")
     if (keeper == 0) {
         dawdle_after_look = 100000;
         std::_Exit(run([](KeeperLink link) {
-                       { const KeeperLink closed = std::move(link); } // makes the keeper look
+                       {
+                           const KeeperLink closed = std::move(link);
+                       } // makes the keeper look
                        ::usleep(30000);
                        return 0;
                    }).value_or(1));
