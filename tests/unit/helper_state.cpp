@@ -64,7 +64,7 @@ TEST_CASE("a successor learns that the contents are in a GPU, and in which") {
 
 TEST_CASE("an engine of a later version is refused by name") {
     const SessionState state = written(full);
-    REQUIRE(::pwrite(state.fd(), "hip", 4, 32) == 4);
+    REQUIRE(::pwrite(state.fd(), "hip", 4, 40) == 4);
     const auto read = state.read();
     REQUIRE(!read.has_value());
     REQUIRE(read.error().message.find("'hip'") != std::string::npos);
