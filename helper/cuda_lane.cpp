@@ -339,14 +339,13 @@ Result<void> CudaLane::expect(std::span<const std::byte> bytes, std::byte* back)
 Result<void> CudaLane::round_trip(std::span<const std::byte> sent, std::byte* back) {
     const auto staged = parts_.staging.first(std::min(sent.size(), parts_.staging.size()));
     std::ranges::copy(sent.first(staged.size()), staged.begin());
-    auto done = move(writes_, staged.data(), staged.size());
+    if (auto done = move(writes_, staged.data(), staged.size()); !done)
+        return done; // and leave the memory alone: the GPU may be at it still
     std::ranges::fill(staged, std::byte{});
-    if (done)
-        done = expect(sent.first(staged.size()), staged.data());
+    if (auto done = expect(sent.first(staged.size()), staged.data()); !done)
+        return done;
     std::ranges::fill(staged, std::byte{});
-    if (done)
-        done = expect(sent.first(staged.size()), back);
-    return done;
+    return expect(sent.first(staged.size()), back);
 }
 
 /// What libcuda sets up at first use it shall set up now. And what comes back is compared: a GPU or a driver that does
