@@ -25,7 +25,7 @@ std::string find_word(std::span<const Word> words, std::uint32_t number, const c
 }
 
 std::string held_sentence(const DeviceInfo& device) {
-    return fmt::format("helper lost: {}; requests wait {} for one that still has the contents",
+    return fmt::format("helper lost: {}; requests wait at most {} for one that still has the contents",
                        reason_words(device.reason), format_seconds(device.hold_timeout_ms));
 }
 

@@ -83,6 +83,8 @@ Result<void> Daemon::go_live() {
         return other;
     client_.reset();
     engine_.reset();
+    record_.valid = false;
+    record_.cookie = 0; // the kernel forgot it with the client
     return go_live();
 }
 
@@ -227,8 +229,8 @@ Result<void> Daemon::attach_first() {
         return attach_first();
     }
     if (!client && start_ == policy::Start::resume && device_is_gone(client.error())) {
-        give_up_contents();
-        start_ = policy::Start::fresh;
+        begin_anew();
+        drop_inheritance();
     }
     if (!client)
         return pass_on(client);

@@ -290,8 +290,10 @@ void Keeper::take_signals() {
 /// To a worker that serves, and to the first, which has nothing to lose yet. Another that is not live must not give up:
 /// it is told when it serves, and says itself whether it may stop.
 void Keeper::pass_signal_on() {
-    if (stop_signal_ != 0 && worker_ != 0 && (live_ || !served_))
-        (void)::kill(worker_, std::exchange(stop_signal_, 0));
+    if (stop_signal_ == 0 || worker_ == 0 || (!live_ && served_))
+        return;
+    passed_on_ = std::exchange(stop_signal_, 0);
+    (void)::kill(worker_, passed_on_);
 }
 
 /// Takes one message; false if there is none.
@@ -341,6 +343,9 @@ void Keeper::bury(int status) {
             log_.error("the worker was killed by signal {} and leaves no contents", code);
         return;
     }
+    // Whatever it was told to do before it died, it has not done.
+    if (const int told = std::exchange(passed_on_, 0); stop_signal_ == 0)
+        stop_signal_ = told;
     log_.warning("the worker {} {}; its contents are kept for the next one",
                  exited ? "ended with status" : "was killed by signal", code);
 }

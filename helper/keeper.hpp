@@ -104,7 +104,8 @@ private:
     // Since a worker was live for more than a moment.
     unsigned starts_ = 0;
     // For the next worker that is live; 0: none.
-    int stop_signal_ = 0;
+    int stop_signal_ = 0; ///< not passed on yet
+    int passed_on_ = 0;   ///< the one that this worker got
     bool over_ = false;
     int status_ = 0;
 };

@@ -15,8 +15,8 @@
  *	                    or its end
  *	HELD      LIVE      START                                   as before; held requests are
  *	                                                            sent again
- *	HELD      FAILED    the hold time is over, counted from     lost; requests fail, capacity 0
- *	                    when the first request was held
+ *	HELD      FAILED    the hold time is over, or some          lost; requests fail, capacity 0
+ *	                    request was held for as long in all
  *	LIVE      FAILED    as LIVE to HELD, with a hold time of 0  as HELD to FAILED
  *	FAILED    ATTACHED  ATTACH without a cookie, disk not open  none
  *
@@ -52,16 +52,19 @@ void vs_device_set_state(struct vs_device *device, enum vramswap_state state,
 
 /*
  * Parts the queues from their session and shuts the gate: requests in slots are held or failed, as
- * it says.
+ * it says. Returns the longest time that any of them was held before, ns.
  */
-void vs_device_part(struct vs_device *device, enum vs_gate gate)
+u64 vs_device_part(struct vs_device *device, enum vs_gate gate)
 {
+	u64 held_ns;
+
 	WRITE_ONCE(device->gate, gate);
 	blk_mq_quiesce_queue(device->disk->queue);
-	vs_queues_unbind(device);
+	held_ns = vs_queues_unbind(device);
 	if (gate == VS_GATE_FAIL)
 		vs_queues_fail(device);
 	blk_mq_unquiesce_queue(device->disk->queue);
+	return held_ns;
 }
 
 /* Joins the queues to a session, sends what was held and opens the gate. */
@@ -318,6 +321,7 @@ void vs_device_set_timeouts(struct vs_device *device, const u32 *hold_ms, const 
 	}
 	if (hold_ms) {
 		device->hold_timeout_ms = *hold_ms;
+		vs_queues_forget_held(device);
 		if (device->state == VRAMSWAP_STATE_HELD)
 			vs_hold_arm(device, 0);
 	}

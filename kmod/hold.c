@@ -35,13 +35,19 @@ static void vs_hold_end_lingering(struct vs_device *device)
 
 static void vs_hold_begin(struct vs_device *device)
 {
+	u64 held_ns;
+
 	if (!device->hold_timeout_ms) {
 		vs_device_fail(device);
 		return;
 	}
-	vs_device_part(device, VS_GATE_HOLD);
-	/* A request of which one helper dies after the other must not be held for ever. */
-	vs_hold_arm(device, vs_queues_held_ns(device));
+	/*
+	 * A request of which one helper dies after the other must not be held for ever: the times
+	 * that it was count together.
+	 */
+	held_ns = vs_device_part(device, VS_GATE_HOLD);
+	device->held_since_ns = ktime_get_ns();
+	vs_hold_arm(device, held_ns);
 	vs_device_set_state(device, VRAMSWAP_STATE_HELD, VRAMSWAP_EVENT_HELD);
 }
 

@@ -270,12 +270,12 @@ void vs_queues_bind(struct vs_device *device, struct vs_session *session)
 
 /*
  * Parts the queues from their session. The block queue is quiesced, so that afterwards nobody but
- * the caller touches a slot. Slots that were out belong to the kernel again. Quiesced, device->lock
- * held.
+ * the caller touches a slot. Slots that were out belong to the kernel again. Returns the longest
+ * time that any of the requests in them was held before, ns. Quiesced, device->lock held.
  */
-void vs_queues_unbind(struct vs_device *device)
+u64 vs_queues_unbind(struct vs_device *device)
 {
-	u64 now = ktime_get_ns();
+	u64 longest = 0;
 	unsigned int i, s;
 
 	lockdep_assert_held(&device->lock);
@@ -288,28 +288,32 @@ void vs_queues_unbind(struct vs_device *device)
 			struct vs_slot *slot = &queue->slots[s];
 
 			vs_slot_revoke(&slot->owner);
-			if (slot->rq && slot->held_ns < slot->start_ns)
-				slot->held_ns = now;
+			if (slot->rq && slot->held_start_ns == slot->start_ns)
+				longest = max(longest, slot->held_ns);
 		}
 		spin_unlock(&queue->reap_lock);
 	}
+	return longest;
 }
 
-/*
- * For how long the oldest of the held requests has waited for a helper that answers it, ns; 0 if
- * there is none. Unbound, device->lock held.
- */
-u64 vs_queues_held_ns(struct vs_device *device)
+/* From now on no request has ever been held. device->lock held. */
+void vs_queues_forget_held(struct vs_device *device)
 {
-	u64 now = ktime_get_ns(), oldest = now;
 	unsigned int i, s;
 
 	lockdep_assert_held(&device->lock);
 	for (i = 0; i < device->queue_count; i++)
 		for (s = 0; s < device->slots; s++)
-			if (device->queues[i].slots[s].rq)
-				oldest = min(oldest, device->queues[i].slots[s].held_ns);
-	return now - oldest;
+			device->queues[i].slots[s].held_ns = 0;
+}
+
+/* The request in a slot is held no more: adds the time that it was. Quiesced, device->lock held. */
+static void vs_slot_note_held(struct vs_slot *slot, const struct vs_device *device)
+{
+	if (slot->held_start_ns != slot->start_ns)
+		slot->held_ns = 0;
+	slot->held_start_ns = slot->start_ns;
+	slot->held_ns += ktime_get_ns() - max(device->held_since_ns, slot->start_ns);
 }
 
 /*
@@ -327,6 +331,7 @@ void vs_queues_replay(struct vs_device *device)
 		for (s = 0; s < device->slots; s++) {
 			if (!queue->slots[s].rq)
 				continue;
+			vs_slot_note_held(&queue->slots[s], device);
 			vs_stats_add(&queue->replayed, 1);
 			vs_queue_send(queue, s);
 		}

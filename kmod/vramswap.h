@@ -108,7 +108,10 @@ struct vs_slot {
 	struct request *rq;
 	u64 start_ns; /* queue_rq */
 	u64 sent_ns;  /* last published; the helper's silence is measured from here */
-	u64 held_ns;  /* first lost with a helper; of an earlier request if before start_ns */
+
+	/* Under device->lock: for how long there was no helper for the request that began then. */
+	u64 held_ns;
+	u64 held_start_ns;
 };
 
 struct vs_queue {
@@ -169,6 +172,7 @@ struct vs_device {
 	u32 hold_timeout_ms;
 	u32 io_timeout_ms; /* also read by vs_device_timeout, without the lock */
 	unsigned long hold_until; /* jiffies; while HELD */
+	u64 held_since_ns; /* since when it is HELD, or was last */
 	struct delayed_work hold_work;
 	struct work_struct silence_work;
 };
@@ -213,7 +217,7 @@ bool vs_device_must_not_sleep(struct vs_device *device);
 /* For hold.c: parts of a change of state. device->lock held. */
 void vs_device_set_state(struct vs_device *device, enum vramswap_state state,
 			 enum vramswap_event event);
-void vs_device_part(struct vs_device *device, enum vs_gate gate);
+u64 vs_device_part(struct vs_device *device, enum vs_gate gate);
 void vs_device_drop_session(struct vs_device *device, int reason);
 void vs_device_forget_contents(struct vs_device *device);
 void vs_device_fail(struct vs_device *device);
@@ -235,12 +239,12 @@ extern const struct blk_mq_ops vs_queue_ops;
 int vs_queues_create(struct vs_device *device);
 void vs_queues_destroy(struct vs_device *device);
 void vs_queues_bind(struct vs_device *device, struct vs_session *session);
-void vs_queues_unbind(struct vs_device *device);
+u64 vs_queues_unbind(struct vs_device *device);
 void vs_queues_replay(struct vs_device *device);
 void vs_queues_fail(struct vs_device *device);
 bool vs_queues_silent(struct vs_device *device);
 unsigned int vs_queue_inflight(struct vs_queue *queue);
-u64 vs_queues_held_ns(struct vs_device *device);
+void vs_queues_forget_held(struct vs_device *device);
 struct request *vs_slot_take(struct vs_queue *queue, unsigned int index, blk_status_t status);
 
 /* enter.c */

@@ -42,7 +42,7 @@ TEST_CASE("numbers of a newer kernel are shown as they are") {
 TEST_CASE("an event says what happened, why, and what it means") {
     REQUIRE(event_sentence(event_of(VRAMSWAP_EVENT_LIVE)) == "serves 4G from NVIDIA ?[1mH100 (helper 42)");
     REQUIRE(event_sentence(event_of(VRAMSWAP_EVENT_HELD, EBADMSG)) ==
-            "helper lost: it broke the ring's rules; requests wait 2.5s for one that still has the contents");
+            "helper lost: it broke the ring's rules; requests wait at most 2.5s for one that still has the contents");
     REQUIRE(event_sentence(event_of(VRAMSWAP_EVENT_FAILED, ETIMEDOUT)) ==
             "contents lost: it was silent for too long, and no helper brought them back in time; requests fail from "
             "now on");

@@ -196,6 +196,26 @@ TEST_CASE("a signal to stop that comes during a takeover waits until that is ove
     CHECK(late.value() == 1);
 }
 
+TEST_CASE("a signal to stop that a worker died with reaches the next, once it serves") {
+    const Counter starts;
+    CHECK(run([&](KeeperLink link) {
+              sigset_t stop;
+              ::sigemptyset(&stop);
+              ::sigaddset(&stop, SIGTERM);
+              const timespec patience{.tv_sec = 10, .tv_nsec = 0};
+              if (starts.next() == 1) {
+                  (void)keep_contents(link);
+                  link.live();
+                  ::kill(::getppid(), SIGTERM);
+                  (void)::sigtimedwait(&stop, nullptr, &patience);
+                  return ::raise(SIGKILL);
+              }
+              link.live();
+              return ::sigtimedwait(&stop, nullptr, &patience) == SIGTERM ? 0 : hopeless_status;
+          }).value() == 0);
+    CHECK(starts.value() == 2);
+}
+
 TEST_CASE("a worker that no other could do better than ends the keeper") {
     const Counter starts;
     CHECK(run([&](KeeperLink link) {

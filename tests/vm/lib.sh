@@ -111,6 +111,8 @@ start_helper() {
 	shift 2
 	mkdir -p "$dir"
 	trap 'show_helpers $?' EXIT
+	# The host's own GPU, if it has one, is no business of tests.
+	[[ " $* " == *" --engine "* ]] || set -- --engine host "$@"
 	"$SUPPORT/service_manager.py" "$dir" --restart 0.1 -- "${HELPER:-vramswapd}" --device "$device" \
 		--size "$size" "$@" &
 	echo $! >"$dir/manager"

@@ -173,7 +173,7 @@ longest_first() {
 run_all() {
 	local jobs=$1 pair alone=() rest=() accel=tcg
 	shift
-	[ "$jobs" -eq 1 ] || [ $((jobs * 2)) -le "$(nproc)" ] || accel=tcg-single
+	[ -n "${VRAMSWAP_VM_ACCEL:-}" ] || [ "$jobs" -eq 1 ] || [ $((jobs * 2)) -le "$(nproc)" ] || accel=tcg-single
 	for pair in "$@"; do
 		if [ "$accel" = tcg-single ] && is_parallel "${pair#* }"; then
 			alone+=("$pair")

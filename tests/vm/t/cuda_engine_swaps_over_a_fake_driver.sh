@@ -38,10 +38,20 @@ load_module
 no_readahead
 
 say "what cannot be is said in a sentence"
-refused 'libcuda.so.1' vramswapd --size 64M --engine cuda
+mkdir none
+: >none/libcuda.so.1
+LD_LIBRARY_PATH=$PWD/none refused 'no NVIDIA driver' vramswapd --size 64M --engine cuda
 with_fake vram_mib=400
 refused 'MiB free, but 518 MiB are asked for' "$HELPER" --size 512M --engine cuda
 refused 'GPU' "$HELPER" --size 64M --engine cuda --gpu 7
+
+say "where the GPU may not reach our memory, host memory does"
+with_fake vram_mib=400,refuse_register=1
+start_helper 0 64M --engine auto
+[[ $(vramswapctl status 0) == *'host memory'* ]] || die "there is no host memory: $(vramswapctl status 0)"
+grep -q 'the bytes go to host memory: .*cuMemHostRegister' /run/helper-0/log || die "the helper does not say why"
+stop_helper 0
+with_fake vram_mib=400
 
 say "workers are killed"
 start_helper 0 256M --engine cuda
@@ -84,4 +94,6 @@ assert_eq "$(jq .wrong torture.json)" 0 "wrong pages"
 grep -q 'the GPU lost the contents' /run/helper-0/log || die "the helper does not say what was lost"
 tell_helper 0 stop
 swapoff /dev/vramswap0
-unload_module
+wait_helper 0 down
+echo quit >/run/helper-0/control
+wait_for unload_module 20

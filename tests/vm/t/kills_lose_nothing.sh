@@ -76,6 +76,8 @@ mkfifo pause
 load_module
 start_helper 0 256M --store "$(ivshmem_path)"
 cookie=$(status_of cookie)
+# Shorter than the guest will have been up, longer than any one request should have to wait.
+vramswapctl set 0 --hold-timeout $((20 * PATIENCE))
 swap_on
 no_readahead
 cg_run 96M sh -c 'echo $$ >torture.pid; exec swap_torture --size 192M --procs 2 --passes 100000 --json' \
