@@ -84,8 +84,10 @@ swap_on
 cg_run 64M sh -c 'echo $$ >torture.pid; exec swap_torture --size 72M --passes 1000 --json' \
 	>torture.json 2>torture.log &
 torture=$!
+wait_for "[ -s torture.pid ]" 20
+pid=$(cat torture.pid) # now: the file's page may be among the lost ones
 wait_state failed 0 120
-kill -TERM "$(cat torture.pid)" || true # it looks at all its pages once more
+kill -TERM "$pid" || true # it looks at all its pages once more
 status=0
 wait $torture || status=$?
 say "swap_torture: status $status, $(cat torture.json)"

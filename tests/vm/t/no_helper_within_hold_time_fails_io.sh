@@ -52,8 +52,9 @@ cg_run 64M sh -c 'echo $$ >torture.pid; exec swap_torture --size 80M --passes 10
 	>torture.json 2>torture.log &
 torture=$!
 wait_for "at_least 2000 vmstat_of pswpin" 60
+pid=$(cat torture.pid) # now: the file's page may be among the lost ones
 lose_helper
-kill -TERM "$(cat torture.pid)" || true # it looks at all its pages once more
+kill -TERM "$pid" || true # it looks at all its pages once more
 status=0
 wait $torture || status=$?
 say "swap_torture: status $status, $(cat torture.json)"
