@@ -19,9 +19,9 @@ export HELPER=$PWD/vramswapd-over-fake
 # swap_torture while COMMAND... is run, to the end of both.
 swapped_while() {
 	local torture
-	cg_run 64M swap_torture --size 96M --procs 2 --passes 1 --json >torture.json 2>torture.log &
+	cg_run 64M swap_torture --size 80M --procs 2 --passes 1 --json >torture.json 2>torture.log &
 	torture=$!
-	wait_for "at_least $(($(vmstat_of pswpin) + 3000)) vmstat_of pswpin" 60
+	wait_for "at_least $(($(vmstat_of pswpin) + 1500)) vmstat_of pswpin" 60
 	"$@"
 	wait $torture || die "swap_torture: $? $(tail -n 3 torture.log)"
 	nothing_wrong torture.json
@@ -60,12 +60,12 @@ swap_on
 take_counters before
 swapped_while killed_thrice
 take_counters after
-counters_agree before after 32
+counters_agree before after 16
 swapoff /dev/vramswap0
 stop_helper 0
 
 say "the GPU breaks, again and again"
-with_fake vram_mib=400,sticky_at=10000:700
+with_fake vram_mib=400,sticky_at=6000:700
 start_helper 0 256M --engine auto
 swap_on
 before=$(grep -c 'kept for the next' /run/helper-0/log)
