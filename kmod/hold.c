@@ -12,11 +12,12 @@ static unsigned long vs_hold_time(const struct vs_device *device)
 	return msecs_to_jiffies(device->hold_timeout_ms);
 }
 
-/* held_ns: how much of the hold time has passed already. */
+/* The hold time begins, of which held_ns have passed already. */
 void vs_hold_arm(struct vs_device *device, u64 held_ns)
 {
 	unsigned long time = vs_hold_time(device);
 
+	device->held_since_ns = ktime_get_ns();
 	device->hold_until = jiffies + time - min(time, nsecs_to_jiffies(held_ns));
 	mod_delayed_work(vs_workqueue, &device->hold_work, 0);
 }
@@ -35,8 +36,6 @@ static void vs_hold_end_lingering(struct vs_device *device)
 
 static void vs_hold_begin(struct vs_device *device)
 {
-	u64 held_ns;
-
 	if (!device->hold_timeout_ms) {
 		vs_device_fail(device);
 		return;
@@ -45,9 +44,7 @@ static void vs_hold_begin(struct vs_device *device)
 	 * A request of which one helper dies after the other must not be held for ever: the times
 	 * that it was count together.
 	 */
-	held_ns = vs_device_part(device, VS_GATE_HOLD);
-	device->held_since_ns = ktime_get_ns();
-	vs_hold_arm(device, held_ns);
+	vs_hold_arm(device, vs_device_part(device, VS_GATE_HOLD));
 	vs_device_set_state(device, VRAMSWAP_STATE_HELD, VRAMSWAP_EVENT_HELD);
 }
 

@@ -172,7 +172,7 @@ struct vs_device {
 	u32 hold_timeout_ms;
 	u32 io_timeout_ms; /* also read by vs_device_timeout, without the lock */
 	unsigned long hold_until; /* jiffies; while HELD */
-	u64 held_since_ns; /* since when it is HELD, or was last */
+	u64 held_since_ns; /* when the hold time began last */
 	struct delayed_work hold_work;
 	struct work_struct silence_work;
 };

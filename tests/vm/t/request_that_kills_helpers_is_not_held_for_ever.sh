@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# A request of which one worker dies after the other is held for as long as the hold time says, counted from the first
-# death, and no longer; one that a later worker answers is as good as any.
+# A request of which one worker dies after the other is held for as long as the hold time says, all times without a
+# worker together, and no longer; one that a later worker answers is as good as any.
 # memory: 1G
 # shellcheck shell=bash
 
