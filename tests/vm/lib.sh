@@ -248,3 +248,27 @@ nothing_wrong() {
 	say "torture: $(tail -n1 "$1")"
 	assert_eq "$(tail -n1 "$1" | jq '.wrong + .lost')" 0 "wrong and lost pages"
 }
+
+# start_torture MEMORY_MAX ARGUMENT...: swap_torture in the background, in a cgroup with that memory.max. Sets torture,
+# its job, and torture_pid.
+start_torture() {
+	local memory_max=$1
+	shift
+	rm -f torture.pid
+	cg_run "$memory_max" sh -c 'echo $$ >torture.pid; exec swap_torture "$@" --json' sh "$@" \
+		>torture.json 2>torture.log &
+	torture=$!
+	wait_for "[ -s torture.pid ]" 20
+	torture_pid=$(cat torture.pid) # now: if swap is lost, the file's page may be among what is
+}
+
+# torture_lost_pages: ends it, after the contents of the device were lost. It must have noticed.
+torture_lost_pages() {
+	local status=0
+	kill -TERM "$torture_pid" || true # it looks at all its pages once more
+	wait "$torture" || status=$?
+	say "swap_torture: status $status, $(cat torture.json)"
+	# 3: pages were lost; 4: a worker was killed by the kernel for one. Anything else would be silence about it.
+	[ "$status" -eq 3 ] || [ "$status" -eq 4 ] || die "swap_torture did not notice: status $status"
+	assert_eq "$(jq .wrong torture.json)" 0 "wrong pages"
+}

@@ -81,18 +81,9 @@ with_fake vram_mib=400,blank_at=8000:719
 start_helper 0 256M --engine auto
 vramswapctl set 0 --hold-timeout 5
 swap_on
-cg_run 64M sh -c 'echo $$ >torture.pid; exec swap_torture --size 72M --passes 1000 --json' \
-	>torture.json 2>torture.log &
-torture=$!
-wait_for "[ -s torture.pid ]" 20
-pid=$(cat torture.pid) # now: the file's page may be among the lost ones
+start_torture 64M --size 72M --passes 1000
 wait_state failed 0 120
-kill -TERM "$pid" || true # it looks at all its pages once more
-status=0
-wait $torture || status=$?
-say "swap_torture: status $status, $(cat torture.json)"
-[ "$status" -eq 3 ] || [ "$status" -eq 4 ] || die "swap_torture did not notice: status $status"
-assert_eq "$(jq .wrong torture.json)" 0 "wrong pages"
+torture_lost_pages
 grep -q 'the GPU lost the contents' /run/helper-0/log || die "the helper does not say what was lost"
 tell_helper 0 stop
 swapoff /dev/vramswap0

@@ -80,9 +80,7 @@ cookie=$(status_of cookie)
 vramswapctl set 0 --hold-timeout $((20 * PATIENCE))
 swap_on
 no_readahead
-cg_run 96M sh -c 'echo $$ >torture.pid; exec swap_torture --size 192M --procs 2 --passes 100000 --json' \
-	>torture.json 2>torture.log &
-torture=$!
+start_torture 96M --size 192M --procs 2 --passes 100000
 (while [ ! -e over ]; do
 	status=0
 	timeout 60 vramswapd --device 0 --size 64M || status=$?
@@ -125,7 +123,7 @@ wait $intruder
 [ ! -e intruded ] || die "another helper was not refused: status $(cat intruded), $(tail intruder.log)"
 [ -s intruder.log ] || die "nobody else tried"
 
-kill -TERM "$(cat torture.pid)"
+kill -TERM "$torture_pid"
 wait $torture || {
 	tail torture.log
 	die "swap_torture: $?"

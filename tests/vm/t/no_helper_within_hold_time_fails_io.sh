@@ -48,19 +48,10 @@ assert_eq "$(status_of used)" 0 "bytes in use"
 
 say "pages in swap"
 swap_on
-cg_run 64M sh -c 'echo $$ >torture.pid; exec swap_torture --size 80M --passes 1000 --json' \
-	>torture.json 2>torture.log &
-torture=$!
+start_torture 64M --size 80M --passes 1000
 wait_for "at_least 2000 vmstat_of pswpin" 60
-pid=$(cat torture.pid) # now: the file's page may be among the lost ones
 lose_helper
-kill -TERM "$pid" || true # it looks at all its pages once more
-status=0
-wait $torture || status=$?
-say "swap_torture: status $status, $(cat torture.json)"
-# 3: pages were lost; 4: a worker was killed by the kernel for one. Anything else would be silence about it.
-[ "$status" -eq 3 ] || [ "$status" -eq 4 ] || die "swap_torture did not notice: status $status"
-assert_eq "$(jq .wrong torture.json)" 0 "wrong pages"
+torture_lost_pages
 
 say "its users must go first"
 tell_helper 0 drop-fds
