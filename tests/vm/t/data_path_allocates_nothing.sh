@@ -46,9 +46,7 @@ events_of() { grep -cE "$1" trace || true; }
 load_module
 start_helper 0 128M
 swap_on
-cg_run 48M sh -c 'echo $$ >torture.pid; exec swap_torture --size 96M --procs 2 --passes 1000 --json' \
-	>torture.json 2>torture.log &
-torture=$!
+start_torture 48M --size 96M --procs 2 --passes 1000
 wait_for "at_least 2000 vmstat_of pswpin" 60
 
 threads=$(threads_filter)
@@ -67,9 +65,7 @@ echo 0 >$tracefs/tracing_on
 grep -v 'call_site=__pcs_' $tracefs/trace >trace
 echo 0 >$tracefs/events/enable
 
-kill -TERM "$(cat torture.pid)"
-wait $torture || die "swap_torture: $?"
-nothing_wrong torture.json
+torture_lost_nothing
 
 pages=$(($(stat_of operations.write.requests) - before))
 enters=$(events_of 'sys_enter: NR 16 ')

@@ -47,17 +47,9 @@ wait $fio || {
 
 say "killed in the middle of swapping"
 swap_on
-cg_run 192M sh -c 'echo $$ >torture.pid; exec swap_torture --size 320M --procs 2 --passes 1000 --json' \
-	>torture.json 2>torture.log &
-torture=$!
-wait_for "[ -s torture.pid ]" 20
+start_torture 192M --size 320M --procs 2 --passes 1000
 kill_in_the_middle 4 operations.read.bytes $((2 << 20))
-kill -TERM "$(cat torture.pid)"
-wait $torture || {
-	tail torture.log
-	die "swap_torture: $?"
-}
-nothing_wrong torture.json
+torture_lost_nothing
 swapoff /dev/vramswap0
 
 say "$(grep -c 'kept for the next' /run/helper-0/log) workers killed, $(($(helper_says 0 starts) - 1)) helpers; $(stat_of replayed) requests were sent again;" \

@@ -21,16 +21,12 @@ asked_in_vain() {
 load_module
 start_helper 0 256M
 swap_on
-cg_run 64M sh -c 'echo $$ >torture.pid; exec swap_torture --size 128M --passes 1000 --json' \
-	>torture.json 2>torture.log &
-torture=$!
+start_torture 64M --size 128M --passes 1000
 wait_for "at_least 1000 vmstat_of pswpin" 60
 asked_in_vain
 reads=$(stat_of operations.read.requests)
 wait_for "at_least $((reads + 1000)) stat_of operations.read.requests" 60
-kill -TERM "$(cat torture.pid)"
-wait $torture || die "swap_torture: $?"
-nothing_wrong torture.json
+torture_lost_nothing
 swapoff /dev/vramswap0
 
 mkfs.ext4 -q /dev/vramswap0

@@ -13,9 +13,7 @@ vramswapctl set 0 --io-timeout 90
 vramswapctl set 1 --io-timeout 4
 
 swap_on
-cg_run 96M sh -c 'echo $$ >torture.pid; exec swap_torture --size 160M --passes 1000 --json' \
-	>torture.json 2>torture.log &
-torture=$!
+start_torture 96M --size 160M --passes 1000
 fio --eta=never --name=stopped --filename=/dev/vramswap1 --ioengine=libaio --direct=1 --iodepth=16 --rw=randwrite \
 	--bs=4k --size=64M --verify=crc32c --verify_fatal=1 --do_verify=1 --loops=3 --output=fio.log &
 fio=$!
@@ -40,12 +38,7 @@ reads=$(stat_of operations.read.requests 0)
 kill -CONT "${workers[@]}"
 wait_state live 1 30
 wait_for "at_least $((reads + 1000)) stat_of operations.read.requests 0" 60
-kill -TERM "$(cat torture.pid)"
-wait $torture || {
-	tail torture.log
-	die "swap_torture: $?"
-}
-nothing_wrong torture.json
+torture_lost_nothing
 wait $fio || {
 	cat fio.log
 	die "fio: an I/O failed or a byte is wrong"
