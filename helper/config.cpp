@@ -2,11 +2,8 @@
 #include "config.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cerrno>
-#include <charconv>
-#include <limits>
 
 #include <CLI/CLI.hpp>
 
@@ -40,25 +37,12 @@ same (FileDescriptorStoreMax=256, NotifyAccess=all); without it, contents in mem
 Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line, 128 and the signal's number if the
 worker was killed before it had anything to keep.)";
 
-/// The power of two that a size's suffix stands for, or nothing for an unknown one.
-std::optional<unsigned> suffix_shift(std::string_view suffix) {
-    if (suffix.empty())
-        return 0U;
-    const std::string_view rest = suffix.substr(1);
-    if (!rest.empty() && rest != "iB" && rest != "ib" && rest != "IB")
-        return std::nullopt;
-    constexpr std::string_view letters = "kmgt";
-    const auto place = letters.find(static_cast<char>(suffix.front() | 0x20)); // ASCII lower case
-    if (place == std::string_view::npos)
-        return std::nullopt;
-    return 10U * (static_cast<unsigned>(place) + 1U);
-}
-
 /// The options as CLI11 fills them in.
 struct Raw {
     Config config;
     std::string size;
     std::string engine = "auto";
+    std::string cuda_path = "auto";
     std::uint64_t spin_us = 100;
     std::uint64_t wait_s = 5;
     bool foreground = true;
@@ -85,6 +69,11 @@ void add_options(CLI::App& app, Raw& raw) {
         ->check(CLI::IsMember({"auto", "cuda", "host"}));
     add(app, "--gpu", raw.config.gpu, "GPU",
         "Which GPU: its number, UUID or PCI address, as shown by\nnvidia-smi -L (default: the first)");
+    add(app, "--cuda-path", raw.cuda_path, "NAME",
+        "How a GPU copies: engine (its copy engines), batch (the\nsame, many with one call), kernel (a short program), "
+        "poll\n(a program that never ends: quickest, but it occupies part\nof the GPU and keeps it awake), or auto: "
+        "measured at start,\nwithout poll (default)")
+        ->check(CLI::IsMember({"auto", "engine", "batch", "kernel", "poll"}));
     add(app, "--store", raw.config.store, "PATH",
         "File or memory device behind the host engine (hugetlbfs,\nDAX, a PCI BAR), overwritten (default: own memory)");
     add(app, "--spin-us", raw.spin_us, "USEC",
@@ -96,14 +85,16 @@ void add_options(CLI::App& app, Raw& raw) {
     app.add_flag("--foreground", raw.foreground, "Stay in the foreground, as it always does");
 }
 
-/// What is said about the engine must fit together: to name a GPU or a store is to name its engine.
+/// What is said about the engine must fit together: to name a GPU, its path or a store is to name its engine.
 Result<void> choose_engine(Config& config, std::string_view name) {
-    const bool gpu = !config.gpu.empty();
+    const bool gpu = !config.gpu.empty() || config.cuda_path;
     const bool store = !config.store.empty();
-    if (gpu && !looks_like_gpu(config.gpu))
+    if (!config.gpu.empty() && !looks_like_gpu(config.gpu))
         return fail(EINVAL, "--gpu: '{}' is no GPU's number, UUID (GPU-...) or PCI address", config.gpu);
     if ((gpu && (store || name == "host")) || (store && name == "cuda"))
-        return fail(EINVAL, "--gpu is for the engine cuda, --store for the engine host: choose one of them");
+        return fail(
+            EINVAL,
+            "--gpu and --cuda-path are for the engine cuda, --store is for the engine host: choose one of them");
     if (gpu || name == "cuda")
         config.engine = EngineChoice::cuda;
     else if (store || name == "host")
@@ -118,6 +109,7 @@ Result<Config> finish(Raw raw) {
             return fail(size.error().code, "--size: {}", size.error().message);
         raw.config.size = *size;
     }
+    raw.config.cuda_path = cuda_path_of(raw.cuda_path);
     if (raw.config.store.size() > max_store_path)
         return fail(EINVAL, "--store: the path is longer than {} bytes", max_store_path);
     if (auto chosen = choose_engine(raw.config, raw.engine); !chosen)
@@ -140,34 +132,6 @@ bool looks_like_gpu(std::string_view text) {
     if (text.find(':') != std::string_view::npos)
         return only(text, ":.");
     return !text.empty() && std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
-}
-
-Result<std::uint64_t> parse_size(std::string_view text) {
-    std::uint64_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [rest, status] = std::from_chars(text.data(), end, number);
-    const auto shift = suffix_shift({rest, end});
-    if (status == std::errc::invalid_argument || !shift)
-        return fail(EINVAL,
-                    "'{}' is no size; write whole bytes, or a whole number with K, M, G or T (as in 512M or 4G)", text);
-    if (status == std::errc::result_out_of_range || number > std::numeric_limits<std::uint64_t>::max() >> *shift)
-        return fail(EINVAL, "'{}' is more than a device can hold ({})", text, size_text(VRAMSWAP_MAX_CAPACITY));
-    return number << *shift;
-}
-
-std::string size_text(std::uint64_t bytes) {
-    constexpr std::array units{"TiB", "GiB", "MiB", "KiB"};
-    unsigned shift = 40;
-    for (const char* const unit : units) {
-        const std::uint64_t tenths = (bytes % (1ULL << shift)) * 10;
-        if (bytes >> shift != 0 && tenths % (1ULL << shift) == 0) {
-            const auto fraction = tenths >> shift;
-            return fraction == 0 ? fmt::format("{} {}", bytes >> shift, unit)
-                                 : fmt::format("{}.{} {}", bytes >> shift, fraction, unit);
-        }
-        shift -= 10;
-    }
-    return fmt::format("{} bytes", bytes);
 }
 
 Result<std::variant<Config, Text>> parse_config(int argc, const char* const* argv) {

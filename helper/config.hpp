@@ -8,7 +8,9 @@
 #include <string_view>
 #include <variant>
 
+#include "cuda_path.hpp"
 #include "error.hpp"
+#include "size.hpp"
 
 namespace vramswap {
 
@@ -21,6 +23,7 @@ struct Config {
     std::optional<std::uint64_t> size; ///< bytes, as given, not yet rounded
     EngineChoice engine = EngineChoice::automatic;
     std::string gpu;                     ///< index, UUID or PCI address for the CUDA engine; empty: the first
+    std::optional<CudaPath> cuda_path;   ///< how the CUDA engine copies; none: as it finds best
     std::string store;                   ///< path of the file or device behind the host engine; empty: a memfd
     std::chrono::microseconds spin{100}; ///< the longest that an I/O thread looks for work before it sleeps
     std::chrono::seconds wait_device{5}; ///< how long to wait for the control device to be free
@@ -36,12 +39,6 @@ struct Text {
 
 /// The longest path that --store takes, bytes; it must fit into the record that a successor reads.
 inline constexpr std::size_t max_store_path = 1023;
-
-/// Bytes from a number with an optional binary suffix: K, M, G or T, alone or as KiB, MiB, GiB, TiB, in either case.
-[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
-
-/// Bytes for people: "4 GiB", "1.5 GiB", "4097 bytes".
-[[nodiscard]] std::string size_text(std::uint64_t bytes);
 
 /// Reads the command line. An error's message is ready to be shown; its code is EINVAL.
 [[nodiscard]] Result<std::variant<Config, Text>> parse_config(int argc, const char* const* argv);

@@ -48,14 +48,20 @@ public:
     /// before 12.0, which lack cuGetProcAddress_v2.
     template<class Function>
     void find(Function& place, const char* name, int version, const char* symbol) {
+        find_if_there(place, name, version, symbol);
+        if (place == nullptr && missing_ == nullptr)
+            missing_ = name;
+    }
+
+    /// As find, but it may be missing.
+    template<class Function>
+    void find_if_there(Function& place, const char* name, int version, const char* symbol) {
         void* found = nullptr;
         if (ask_ == nullptr)
             found = ::dlsym(library_, symbol);
         else if (ask_(name, &found, version, cuda::proc_legacy_stream, nullptr) != Code::success)
             found = nullptr;
         place = std::bit_cast<Function>(found);
-        if (found == nullptr && missing_ == nullptr)
-            missing_ = name;
     }
 
     /// As find, where name and symbol are the same.
@@ -102,6 +108,9 @@ Result<void> CudaApi::find_all(Finder& finder) {
     finder.find(MemHostRegister, "cuMemHostRegister", 6050, "cuMemHostRegister_v2");
     finder.find(MemHostUnregister, "cuMemHostUnregister", 4000);
     finder.find(MemHostGetDevicePointer, "cuMemHostGetDevicePointer", 3020, "cuMemHostGetDevicePointer_v2");
+    finder.find(ModuleLoadData, "cuModuleLoadData", 2000);
+    finder.find(ModuleUnload, "cuModuleUnload", 2000);
+    finder.find(ModuleGetFunction, "cuModuleGetFunction", 2000);
     finder.find(StreamCreate, "cuStreamCreate", 2000);
     finder.find(StreamDestroy, "cuStreamDestroy", 4000, "cuStreamDestroy_v2");
     finder.find(StreamQuery, "cuStreamQuery", 2000);
@@ -110,6 +119,8 @@ Result<void> CudaApi::find_all(Finder& finder) {
     finder.find(MemcpyDtoHAsync, "cuMemcpyDtoHAsync", 3020, "cuMemcpyDtoHAsync_v2");
     finder.find(MemsetD8Async, "cuMemsetD8Async", 3020);
     finder.find(StreamWriteValue32, "cuStreamWriteValue32", 11070, "cuStreamWriteValue32_v2");
+    finder.find(LaunchKernel, "cuLaunchKernel", 4000);
+    finder.find_if_there(MemcpyBatchAsync, "cuMemcpyBatchAsync", 12080, "cuMemcpyBatchAsync");
     if (DriverGetVersion != nullptr)
         (void)DriverGetVersion(&version_);
     if (finder.missing() != nullptr)

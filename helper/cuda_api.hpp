@@ -77,7 +77,12 @@ public:
     Code (*MemHostUnregister)(void* memory) = nullptr;
     Code (*MemHostGetDevicePointer)(cuda::Address* address, void* memory, unsigned flags) = nullptr;
 
-    // Streams and what goes through them. Of these, the I/O path calls the last four.
+    // Programs for the GPU.
+    Code (*ModuleLoadData)(cuda::Module* module, const void* image) = nullptr;
+    Code (*ModuleUnload)(cuda::Module module) = nullptr;
+    Code (*ModuleGetFunction)(cuda::Function* function, cuda::Module module, const char* name) = nullptr;
+
+    // Streams and what goes through them. Of these, the I/O path calls the last six.
     Code (*StreamCreate)(cuda::Stream* stream, unsigned flags) = nullptr;
     Code (*StreamDestroy)(cuda::Stream stream) = nullptr;
     Code (*StreamQuery)(cuda::Stream stream) = nullptr;
@@ -86,6 +91,14 @@ public:
     Code (*MemcpyDtoHAsync)(void* to, cuda::Address from, std::size_t size, cuda::Stream stream) = nullptr;
     Code (*MemsetD8Async)(cuda::Address to, unsigned char value, std::size_t size, cuda::Stream stream) = nullptr;
     Code (*StreamWriteValue32)(cuda::Stream stream, cuda::Address to, std::uint32_t value, unsigned flags) = nullptr;
+    Code (*LaunchKernel)(cuda::Function function, unsigned blocks_x, unsigned blocks_y, unsigned blocks_z,
+                         unsigned threads_x, unsigned threads_y, unsigned threads_z, unsigned shared,
+                         cuda::Stream stream, void** arguments, void** extra) = nullptr;
+
+    /// From CUDA 12.8 on; null with older drivers.
+    Code (*MemcpyBatchAsync)(cuda::Address* to, cuda::Address* from, std::size_t* sizes, std::size_t count,
+                             cuda::CopyAttributes* attributes, std::size_t* first, std::size_t attribute_count,
+                             std::size_t* failed, cuda::Stream stream) = nullptr;
 
 private:
     CudaApi() = default;

@@ -5,31 +5,74 @@
 #include <cassert>
 #include <cerrno>
 
-#include "cuda_lane.hpp"
+#include "cuda_calibration.hpp"
 #include "vramswap.h"
 
 namespace vramswap {
 
 using cuda::Code;
 
-Result<std::unique_ptr<CudaEngine>> CudaEngine::make(const std::string& gpu, const std::string& library) {
-    auto api = CudaApi::load(library);
+Result<std::unique_ptr<CudaEngine>> CudaEngine::make(const Wishes& wishes) {
+    auto api = CudaApi::load(wishes.library);
     if (!api)
         return pass_on(api);
     const auto gpus = cuda_device_list(*api);
     if (!gpus)
         return std::unexpected(gpus.error());
-    auto chosen = cuda_device_choose(*gpus, gpu);
+    auto chosen = cuda_device_choose(*gpus, wishes.gpu);
     if (!chosen)
         return pass_on(chosen);
-    std::unique_ptr<CudaEngine> engine(new CudaEngine(*api, std::move(*chosen)));
+    std::unique_ptr<CudaEngine> engine(new CudaEngine(*api, std::move(*chosen), wishes.path));
     if (auto able = cuda_device_check(engine->api_, engine->gpu_); !able)
         return pass_on(able);
     auto context = CudaContext::make(engine->api_, engine->gpu_);
     if (!context)
         return pass_on(context);
     engine->context_.emplace(std::move(*context));
+    if (auto prepared = engine->prepare_path(); !prepared)
+        return pass_on(prepared);
     return engine;
+}
+
+/// What the path that was asked for needs; without a wish, what there is.
+Result<void> CudaEngine::prepare_path() {
+    if (path_ == CudaPath::engine)
+        return {};
+    if (path_ == CudaPath::batch) {
+        if (api_.MemcpyBatchAsync == nullptr)
+            return fail(ENOTSUP, "--cuda-path batch: NVIDIA's driver has no cuMemcpyBatchAsync; it came with CUDA 12.8 "
+                                 "(driver 570)");
+        return {};
+    }
+    int limited = 0;
+    if (path_ == CudaPath::poll &&
+        api_.DeviceGetAttribute(&limited, cuda::Attribute::kernel_exec_timeout, gpu_.device) == Code::success &&
+        limited != 0)
+        return fail(ENOTSUP,
+                    "--cuda-path poll: {} drives a display, and programs on it are ended after a few seconds; "
+                    "only a GPU without a display can run one for ever",
+                    gpu_.text());
+    auto kernels = CudaKernels::make(api_);
+    if (kernels)
+        kernels_.emplace(std::move(*kernels));
+    else if (path_)
+        return fail(ENOTSUP, "--cuda-path {}: {}", name_of(*path_), kernels.error().message);
+    return {};
+}
+
+Result<void> CudaEngine::choose_paths() {
+    if (path_) {
+        paths_ = CudaPaths(*path_ == CudaPath::poll ? CudaPath::engine : *path_);
+        remarks_ = fmt::format("the GPU copies by {}, as --cuda-path says", name_of(*path_));
+        return {};
+    }
+    const auto measured = cuda_measure_paths(api_, kernels_ ? &*kernels_ : nullptr, store_->scratch());
+    if (!measured)
+        return fail(measured.error().code, "the GPU's ways to copy could not be measured: {}",
+                    measured.error().message);
+    paths_ = cuda_choose_paths(*measured);
+    remarks_ = fmt::format("the GPU copies {} ({})", paths_.text(), cuda_times_text(*measured));
+    return {};
 }
 
 CudaEngine::~CudaEngine() {
@@ -74,28 +117,37 @@ std::vector<KeptFd> CudaEngine::kept() const {
 }
 
 Result<void> CudaEngine::bind(std::span<std::byte> staging) {
-    assert(staging_.empty());
-    const Code code = api_.MemHostRegister(staging.data(), staging.size(),
-                                           cuda::host_register_portable | cuda::host_register_device_map);
+    assert(staging_.bytes.empty());
+    if (!store_)
+        return fail(EINVAL, "the GPU has no store yet");
+    Code code = api_.MemHostRegister(staging.data(), staging.size(),
+                                     cuda::host_register_portable | cuda::host_register_device_map);
     if (code != Code::success)
         return fail(code == Code::out_of_memory ? ENOMEM : EIO,
                     "the GPU may not reach the memory that is shared with the kernel module: cuMemHostRegister says {}",
                     api_.text(code));
-    staging_ = staging;
-    return {};
+    staging_.bytes = staging;
+    code = api_.MemHostGetDevicePointer(&staging_.address, staging.data(), 0);
+    if (code != Code::success)
+        return fail(EIO, "the GPU does not tell where it sees the memory that is shared with the kernel module: {}",
+                    api_.text(code));
+    return choose_paths();
 }
 
 void CudaEngine::unbind() noexcept {
-    if (!staging_.empty())
-        (void)api_.MemHostUnregister(staging_.data());
+    if (!staging_.bytes.empty())
+        (void)api_.MemHostUnregister(staging_.bytes.data());
     staging_ = {};
 }
 
 Result<std::unique_ptr<Lane>> CudaEngine::lane(unsigned /*queue*/, unsigned depth) {
-    if (!store_ || !context_ || staging_.empty())
+    if (!store_ || !context_ || staging_.bytes.empty())
         return fail(EINVAL, "the GPU has no store yet, or no staging");
     return CudaLane::make({.api = api_,
                            .context = context_->get(),
+                           .kernels = kernels_ ? &*kernels_ : nullptr,
+                           .paths = paths_,
+                           .polling = path_ == CudaPath::poll,
                            .store = store_->address(),
                            .capacity = store_->capacity(),
                            .scratch = store_->scratch(),

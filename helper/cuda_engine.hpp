@@ -8,6 +8,9 @@
 
 #include "cuda_api.hpp"
 #include "cuda_device.hpp"
+#include "cuda_kernels.hpp"
+#include "cuda_lane.hpp"
+#include "cuda_path.hpp"
 #include "cuda_store.hpp"
 #include "engine.hpp"
 
@@ -22,10 +25,15 @@ public:
     /// Name under which an open /dev/nvidiaN is kept.
     static constexpr std::string_view gpu_name = "vramswap-gpu";
 
-    /// Loads the driver and takes a share of the GPU that `gpu` names (as for cuda_device_choose), but no memory yet.
-    /// Errors as of CudaApi::load, cuda_device_choose, cuda_device_check and CudaContext::make.
-    [[nodiscard]] static Result<std::unique_ptr<CudaEngine>> make(const std::string& gpu,
-                                                                  const std::string& library = CudaApi::library_name);
+    struct Wishes {
+        std::string gpu;              ///< as for cuda_device_choose
+        std::optional<CudaPath> path; ///< none: what a measurement finds the quickest, but never CudaPath::poll
+        std::string library = CudaApi::library_name;
+    };
+
+    /// Loads the driver and takes a share of a GPU, but no memory yet. Errors as of CudaApi::load, cuda_device_choose,
+    /// cuda_device_check, CudaContext::make, and ENOTSUP if driver or GPU cannot copy in the way that is wished for.
+    [[nodiscard]] static Result<std::unique_ptr<CudaEngine>> make(const Wishes& wishes);
 
     CudaEngine(const CudaEngine&) = delete;
     CudaEngine& operator=(const CudaEngine&) = delete;
@@ -45,20 +53,30 @@ public:
     [[nodiscard]] Result<void> open(std::uint64_t capacity) override;
     [[nodiscard]] Result<void> adopt(std::uint64_t capacity, std::vector<InheritedFd>& inherited) override;
     [[nodiscard]] std::vector<KeptFd> kept() const override;
+    /// Measures the paths, too, if there is a choice.
     [[nodiscard]] Result<void> bind(std::span<std::byte> staging) override;
     void unbind() noexcept override;
     [[nodiscard]] Result<std::unique_ptr<Lane>> lane(unsigned queue, unsigned depth) override;
     [[nodiscard]] Result<void> erase() override;
+    [[nodiscard]] std::string remarks() const override { return remarks_; }
 
 private:
-    CudaEngine(const CudaApi& api, CudaGpu gpu) : api_(api), gpu_(std::move(gpu)) {}
+    CudaEngine(const CudaApi& api, CudaGpu gpu, std::optional<CudaPath> path)
+        : api_(api), gpu_(std::move(gpu)), path_(path) {}
+
+    [[nodiscard]] Result<void> prepare_path();
+    [[nodiscard]] Result<void> choose_paths();
 
     CudaApi api_; ///< what all others here borrow
     CudaGpu gpu_;
     Fd node_; ///< /dev/nvidiaN
     std::optional<CudaContext> context_;
+    std::optional<CudaKernels> kernels_;
     std::optional<CudaStore> store_;
-    std::span<std::byte> staging_; ///< registered
+    CudaReach staging_; ///< registered
+    std::optional<CudaPath> path_;
+    CudaPaths paths_;
+    std::string remarks_;
 };
 
 } // namespace vramswap

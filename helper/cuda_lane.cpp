@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <initializer_list>
 #include <thread>
 
+#include "cuda_mailbox.hpp"
 #include "cuda_store.hpp"
 #include "vramswap.h"
 
@@ -22,10 +22,6 @@ using namespace std::chrono_literals;
 /// Copies in one stream at most. More than the GPU has use for at once, and far fewer than the driver's own queue takes
 /// before it makes the caller wait: about a thousand by what others measured.
 constexpr std::size_t most_copies = 256;
-
-/// So many copies share a ticket: the first of many is answered while the rest is still on its way, and a ticket costs
-/// little beside so many copies.
-constexpr std::size_t copies_per_ticket = 16;
 
 /// A WRITE_ZEROES is done in pieces of so many bytes, so many of them at once: tens of microseconds of the GPU's time
 /// each, which is as long as a read may have to wait for it.
@@ -44,76 +40,100 @@ constexpr auto warm_up_interval = 50ms; // of asking how it is
 /// For what is under way when a lane is given up.
 constexpr auto drain_patience = 2s;
 
-/// The words are apart, so that the GPU's writing of one does not disturb the reading of another.
+/// The words that say what is done: a line for the zeroes', then the copier's.
 constexpr std::size_t line = 64;
 constexpr std::size_t words_room = 4096;
+static_assert(line + CudaStreams::words_room <= words_room);
 
 /// Lengths that the warm-up moves, bytes: the smallest request, that of the usual slot, and the largest slot's.
 constexpr std::array<std::uint32_t, 3> warm_lengths{4096, 128U << 10, VRAMSWAP_MAX_SLOT_SIZE};
 constexpr std::size_t warm_room = warm_lengths.back();
+constexpr std::size_t page = warm_lengths.front();
 static_assert(warm_room <= CudaStore::scratch_size && zero_pieces * zero_piece <= CudaStore::scratch_size);
+static_assert(cuda::most_pieces * page <= warm_room);
+
+CudaReach part(const CudaReach& whole, std::size_t offset, std::size_t length) {
+    return {.bytes = whole.bytes.subspan(offset, length), .address = whole.address + offset};
+}
+
+Result<std::unique_ptr<CudaCopier>> make_copier(const CudaLaneParts& parts, const CudaReach& words) {
+    if (parts.polling) {
+        auto mailbox = CudaMailbox::make(parts.api, *parts.kernels);
+        if (!mailbox)
+            return pass_on(mailbox);
+        return std::move(*mailbox);
+    }
+    auto streams = CudaStreams::make(parts.api, parts.kernels, parts.paths, words.bytes, words.address,
+                                     std::min<std::size_t>(parts.depth, most_copies));
+    if (!streams)
+        return pass_on(streams);
+    return std::move(*streams);
+}
 
 } // namespace
 
-CudaLane::CudaLane(const CudaLaneParts& parts, CudaPinned pinned, CudaTrack reads, CudaTrack writes, CudaTrack zeroes)
-    : parts_(parts), pinned_(std::move(pinned)), reads_(std::move(reads)), writes_(std::move(writes)),
-      zeroes_(std::move(zeroes)), zeroing_(parts.depth), done_(parts.depth) {}
+CudaLane::CudaLane(const CudaLaneParts& parts, CudaPinned pinned, std::unique_ptr<CudaCopier> copier, CudaTrack zeroes)
+    : parts_(parts), pinned_(std::move(pinned)), copier_(std::move(copier)), zeroes_(std::move(zeroes)),
+      zeroing_(parts.depth), done_(parts.depth) {}
 
 Result<std::unique_ptr<CudaLane>> CudaLane::make(const CudaLaneParts& parts) {
     auto pinned = CudaPinned::make(parts.api, words_room + 2 * warm_room);
     if (!pinned)
         return pass_on(pinned);
-    const auto track = [&](std::size_t number, std::size_t room) {
-        return CudaTrack::make(parts.api, pinned->bytes().subspan(number * line, line),
-                               pinned->address() + number * line, room);
-    };
-    const std::size_t copies = std::min<std::size_t>(parts.depth, most_copies);
-    auto reads = track(0, copies);
-    auto writes = track(1, copies);
-    auto zeroes = track(2, zero_pieces);
-    for (Result<CudaTrack>* const made : {&reads, &writes, &zeroes})
-        if (!*made)
-            return pass_on(*made);
-    return std::unique_ptr<CudaLane>(
-        new CudaLane(parts, std::move(*pinned), std::move(*reads), std::move(*writes), std::move(*zeroes)));
+    const CudaReach words{.bytes = pinned->bytes().first(words_room), .address = pinned->address()};
+    auto zeroes = CudaTrack::make(parts.api, words.bytes.first(line), words.address, zero_pieces);
+    if (!zeroes)
+        return pass_on(zeroes);
+    auto copier = make_copier(parts, part(words, line, CudaStreams::words_room));
+    if (!copier)
+        return pass_on(copier);
+    return std::unique_ptr<CudaLane>(new CudaLane(parts, std::move(*pinned), std::move(*copier), std::move(*zeroes)));
 }
 
 /// Nobody destroys a lane with transfers in flight but a program that ends or starts in vain; then waiting is right.
 /// But not for a GPU that hangs: the end of the process, with all that it shares with the GPU, is the driver's to bring
 /// about.
 CudaLane::~CudaLane() {
-    for (const CudaTrack* const track : {&reads_, &writes_, &zeroes_}) {
-        if (track->empty() || track->drain(drain_patience))
-            continue;
-        fmt::print(stderr, "the GPU hangs: vramswapd ends without waiting for it\n");
-        std::_Exit(EXIT_FAILURE);
-    }
+    const bool copied = copier_->drain(drain_patience);
+    if (copied && (zeroes_.empty() || zeroes_.drain(drain_patience)))
+        return;
+    fmt::print(stderr, "the GPU hangs: vramswapd ends without waiting for it\n");
+    std::_Exit(EXIT_FAILURE);
 }
 
 // ---- transfers ----
 
 /// Checked a second time here: the kernel bounds requests by the same capacity, but memory is at stake.
-bool CudaLane::sound(const Transfer& transfer) const noexcept {
-    if (transfer.offset > parts_.capacity || transfer.length > parts_.capacity - transfer.offset)
-        return false;
-    if (transfer.op == Op::write_zeroes)
-        return true;
+bool CudaLane::within_store(const Transfer& transfer) const noexcept {
+    return transfer.offset <= parts_.capacity && transfer.length <= parts_.capacity - transfer.offset;
+}
+
+bool CudaLane::within_staging(const Transfer& transfer) const noexcept {
+    const auto staging = parts_.staging.bytes;
     const auto start = reinterpret_cast<std::uintptr_t>(transfer.staging);
-    const auto first = reinterpret_cast<std::uintptr_t>(parts_.staging.data());
-    return start >= first && start - first <= parts_.staging.size() &&
-           transfer.length <= parts_.staging.size() - (start - first);
+    const auto first = reinterpret_cast<std::uintptr_t>(staging.data());
+    return start >= first && start - first <= staging.size() && transfer.length <= staging.size() - (start - first);
+}
+
+CudaCopy CudaLane::copy_of(const Transfer& transfer) const noexcept {
+    const auto offset = static_cast<std::uint64_t>(transfer.staging - parts_.staging.bytes.data());
+    return {.vram = parts_.store + transfer.offset,
+            .host = transfer.staging,
+            .host_address = parts_.staging.address + offset,
+            .length = transfer.length,
+            .token = transfer.token};
 }
 
 std::size_t CudaLane::in_flight() const noexcept {
-    return reads_.size() + writes_.size() + zeroes_.size() + zeroing_.size() + done_.size();
+    return copier_->size() + zeroes_.size() + zeroing_.size() + done_.size();
 }
 
 /// How many of the first of `transfers` there is room for.
 std::size_t CudaLane::fitting(std::span<const Transfer> transfers) const noexcept {
     // The pieces of a WRITE_ZEROES count here although they are no transfers: that costs two places.
     std::size_t room = parts_.depth - std::min<std::size_t>(parts_.depth, in_flight());
-    std::size_t reads = reads_.room();
-    std::size_t writes = writes_.room();
+    std::size_t reads = copier_->room(Op::read);
+    std::size_t writes = copier_->room(Op::write);
     std::size_t count = 0;
     for (const Transfer& transfer : transfers) {
         if (room == 0 || (transfer.op == Op::read && reads == 0) || (transfer.op == Op::write && writes == 0))
@@ -126,50 +146,44 @@ std::size_t CudaLane::fitting(std::span<const Transfer> transfers) const noexcep
     return count;
 }
 
-/// The driver took no operation. The arguments were sound, so an invalid value is our own mistake, and only this
-/// transfer's; anything else the context does not survive, or we cannot know that it does.
-void CudaLane::refused(Code code, std::uint32_t token) noexcept {
-    if (code == Code::invalid_value && token != CudaTrack::nobody) {
-        finish(token, Status::io_error);
-        return;
-    }
+/// The GPU does nothing more for us, or we cannot know that it does.
+void CudaLane::fail_for(Code code) noexcept {
     failed_ = true;
     why_ = code;
 }
 
-void CudaLane::confirm(CudaTrack& track) noexcept {
-    if (const Code code = track.confirm(); code != Code::success)
-        refused(code, CudaTrack::nobody);
+void CudaLane::start(Op op, std::span<const CudaCopy> copies) noexcept {
+    while (!copies.empty() && !failed_) {
+        const auto started = copier_->start(op, copies);
+        if (started.code == Code::success && !started.broken)
+            return;
+        // The arguments were sound, so an invalid value is our own mistake, and only this transfer's.
+        const bool alone = !started.broken && copies[started.count].token != CudaTrack::nobody;
+        if (!alone) {
+            fail_for(started.code);
+            return;
+        }
+        finish(copies[started.count].token, Status::io_error);
+        copies = copies.subspan(started.count + 1);
+    }
 }
 
-/// Starts one copy; without its ticket.
-void CudaLane::start(CudaTrack& track, const Transfer& transfer) noexcept {
-    const cuda::Address place = parts_.store + transfer.offset;
-    const Code code = transfer.op == Op::read
-                          ? parts_.api.MemcpyDtoHAsync(transfer.staging, place, transfer.length, track.stream())
-                          : parts_.api.MemcpyHtoDAsync(place, transfer.staging, transfer.length, track.stream());
-    if (code == Code::success)
-        track.started(transfer.token);
-    else
-        refused(code, transfer.token);
-}
-
+/// All of `transfers` that are `op`, a read or a write.
 void CudaLane::start_all(std::span<const Transfer> transfers, Op op) noexcept {
-    CudaTrack& track = op == Op::read ? reads_ : writes_;
+    std::array<CudaCopy, cuda::most_pieces> copies;
     std::size_t count = 0;
     for (const Transfer& transfer : transfers) {
-        if (failed_ || transfer.op != op)
+        if (transfer.op != op)
             continue;
-        if (!sound(transfer)) {
+        if (!within_store(transfer) || !within_staging(transfer)) {
             finish(transfer.token, Status::io_error);
             continue;
         }
-        start(track, transfer);
-        if (++count % copies_per_ticket == 0)
-            confirm(track);
+        copies[count++] = copy_of(transfer);
+        if (count == copies.size())
+            start(op, std::span(copies).first(std::exchange(count, 0)));
     }
-    if (!failed_)
-        confirm(track);
+    start(op, std::span(copies).first(count));
 }
 
 std::size_t CudaLane::submit(std::span<const Transfer> transfers) noexcept {
@@ -182,7 +196,7 @@ std::size_t CudaLane::submit(std::span<const Transfer> transfers) noexcept {
     for (const Transfer& transfer : accepted) {
         if (transfer.op != Op::write_zeroes)
             continue;
-        if (sound(transfer))
+        if (within_store(transfer))
             zeroing_.push(transfer);
         else
             finish(transfer.token, Status::io_error);
@@ -196,33 +210,35 @@ void CudaLane::go_on_zeroing() noexcept {
     while (!failed_ && !zeroing_.empty() && zeroes_.room() != 0) {
         Transfer& oldest = zeroing_.front();
         const std::uint32_t length = std::min(oldest.length, zero_piece);
-        const Code code = parts_.api.MemsetD8Async(parts_.store + oldest.offset, 0, length, zeroes_.stream());
-        if (code != Code::success) {
-            refused(code, CudaTrack::nobody); // earlier pieces may be under way: no answer yet
-            return;
+        Code code = parts_.api.MemsetD8Async(parts_.store + oldest.offset, 0, length, zeroes_.stream());
+        if (code == Code::success) {
+            oldest.offset += length;
+            oldest.length -= length;
+            zeroes_.started(oldest.length == 0 ? oldest.token : CudaTrack::nobody);
+            if (oldest.length == 0)
+                zeroing_.pop();
+            code = zeroes_.confirm();
         }
-        oldest.offset += length;
-        oldest.length -= length;
-        zeroes_.started(oldest.length == 0 ? oldest.token : CudaTrack::nobody);
-        if (oldest.length == 0)
-            zeroing_.pop();
-        confirm(zeroes_);
+        if (code != Code::success)
+            fail_for(code); // earlier pieces may be under way: no answer yet
     }
 }
 
 /// True if anything has ended.
-bool CudaLane::collect(CudaTrack& track) noexcept {
+bool CudaLane::collect() noexcept {
     bool any = false;
-    for (; const auto token = track.take_done(); any = true)
-        if (*token != CudaTrack::nobody)
-            finish(*token, Status::ok);
+    const auto take = [&](auto& from) {
+        for (; const auto token = from.take_done(); any = true)
+            if (*token != CudaTrack::nobody)
+                finish(*token, Status::ok);
+    };
+    take(*copier_);
+    take(zeroes_);
     return any;
 }
 
 std::size_t CudaLane::poll(std::span<Completion> completions) noexcept {
-    bool progress = false;
-    for (CudaTrack* const track : {&reads_, &writes_, &zeroes_})
-        progress = collect(*track) || progress;
+    const bool progress = collect();
     go_on_zeroing();
     std::size_t count = 0;
     for (; count < completions.size() && !done_.empty(); done_.pop())
@@ -242,20 +258,21 @@ void CudaLane::look_after(bool progress) noexcept {
         silent_since_ = now;
     } else if (now - *silent_since_ >= patience) {
         silent_since_ = now;
-        for (CudaTrack* const track : {&reads_, &writes_, &zeroes_})
-            look_after(*track);
+        look_after();
     }
 }
 
 /// A stream that says it has done all has written its ticket, too, or it lies.
-void CudaLane::look_after(CudaTrack& track) noexcept {
-    if (failed_ || track.empty())
-        return;
-    const Code code = track.ask();
-    if (code == Code::not_ready || (code == Code::success && track.done()))
-        return;
-    failed_ = true;
-    why_ = code;
+void CudaLane::look_after() noexcept {
+    Code code = copier_->ask();
+    if (code == Code::success && !zeroes_.empty()) {
+        code = zeroes_.ask();
+        if (code == Code::not_ready || (code == Code::success && zeroes_.done()))
+            return;
+        code = code == Code::success ? Code::unknown : code;
+    }
+    if (code != Code::success)
+        fail_for(code);
 }
 
 // ---- warm-up ----
@@ -267,18 +284,20 @@ Error CudaLane::broken() const {
                            : fmt::format("the GPU does not work: {} (dmesg may say more: Xid)", parts_.api.text(why_))};
 }
 
-/// Until all in the track is done.
-Result<void> CudaLane::wait(CudaTrack& track) {
+/// Until nothing is under way.
+Result<void> CudaLane::wait() {
     const auto since = Clock::now();
     auto asked = since;
-    while (!failed_ && !track.empty()) {
-        if (track.take_done())
+    while (!failed_ && in_flight() != 0) {
+        if (collect()) {
+            go_on_zeroing();
             continue;
+        }
         std::this_thread::yield();
         if (Clock::now() - asked < warm_up_interval)
             continue;
         asked = Clock::now();
-        look_after(track);
+        look_after();
         failed_ = failed_ || asked - since > warm_up_patience;
     }
     if (failed_)
@@ -287,48 +306,72 @@ Result<void> CudaLane::wait(CudaTrack& track) {
 }
 
 /// One copy, waited for, between scratch and host memory.
-Result<void> CudaLane::move(CudaTrack& track, std::byte* host, std::size_t length) {
-    start(track, {.offset = parts_.scratch - parts_.store,
-                  .staging = host,
-                  .length = static_cast<std::uint32_t>(length),
-                  .token = CudaTrack::nobody,
-                  .op = &track == &reads_ ? Op::read : Op::write});
-    if (!failed_)
-        confirm(track);
-    return wait(track);
+Result<void> CudaLane::move(Op op, CudaReach host, std::size_t length) {
+    const CudaCopy copy{.vram = parts_.scratch,
+                        .host = host.bytes.data(),
+                        .host_address = host.address,
+                        .length = static_cast<std::uint32_t>(length),
+                        .token = CudaTrack::nobody};
+    start(op, std::span(&copy, 1));
+    return wait();
+}
+
+/// So many single pages at once, waited for. The first of the host's pages is the last of scratch's, so that with
+/// another count each lies elsewhere.
+Result<void> CudaLane::move_pages(Op op, CudaReach host, std::size_t count) {
+    std::array<CudaCopy, cuda::most_pieces> copies;
+    for (std::size_t i = 0; i < count; ++i)
+        copies.at(i) = {.vram = parts_.scratch + (count - 1 - i) * page,
+                        .host = host.bytes.data() + i * page,
+                        .host_address = host.address + i * page,
+                        .length = page,
+                        .token = CudaTrack::nobody};
+    start(op, std::span(copies).first(count));
+    return wait();
+}
+
+/// Batches of every size for which there may be another path, there and back.
+Result<void> CudaLane::warm_batches(CudaReach sent, CudaReach back) {
+    const std::size_t most = std::min({cuda::most_pieces, copier_->room(Op::read), copier_->room(Op::write)});
+    for (std::size_t count = 1; count <= most; count *= 2) {
+        std::ranges::fill(back.bytes.first(count * page), std::byte{});
+        auto moved = in_turn([&] { return move_pages(Op::write, sent, count); },
+                             [&] { return move_pages(Op::read, back, count); });
+        if (!moved)
+            return moved;
+        if (!std::ranges::equal(sent.bytes.first(count * page), back.bytes.first(count * page)))
+            return fail(EIO,
+                        "the GPU gave back other bytes than were stored in it in a test of {} pages at once: it "
+                        "must not hold pages",
+                        count);
+    }
+    return {};
 }
 
 /// As many copies and tickets at once as ever, both ways together.
-Result<void> CudaLane::warm_batch(std::byte* host) {
-    const std::array tracks{&writes_, &reads_};
-    for (CudaTrack* const track : tracks) {
-        while (!failed_ && track->room() != 0) {
-            start(*track, {.offset = parts_.scratch - parts_.store,
-                           .staging = host,
-                           .length = warm_lengths.front(),
-                           .token = CudaTrack::nobody,
-                           .op = track == &reads_ ? Op::read : Op::write});
-            if (!failed_)
-                confirm(*track);
-        }
-    }
-    for (CudaTrack* const track : tracks)
-        if (auto done = wait(*track); !done)
-            return done;
-    return {};
+Result<void> CudaLane::warm_full(CudaReach host) {
+    const CudaCopy copy{.vram = parts_.scratch,
+                        .host = host.bytes.data(),
+                        .host_address = host.address,
+                        .length = page,
+                        .token = CudaTrack::nobody};
+    for (const Op op : {Op::write, Op::read})
+        while (!failed_ && copier_->room(op) != 0)
+            start(op, std::span(&copy, 1));
+    return wait();
 }
 
 /// Zeroes scratch, and waits for it.
 Result<void> CudaLane::warm_zeroes(std::uint32_t length) {
     zeroing_.push({.offset = parts_.scratch - parts_.store, .length = length, .token = CudaTrack::nobody});
     go_on_zeroing();
-    return wait(zeroes_);
+    return wait();
 }
 
 /// Does scratch begin with these bytes? Reads them back to `back`.
-Result<void> CudaLane::expect(std::span<const std::byte> bytes, std::byte* back) {
-    auto read = move(reads_, back, bytes.size());
-    if (read && !std::ranges::equal(bytes, std::span(back, bytes.size())))
+Result<void> CudaLane::expect(std::span<const std::byte> bytes, CudaReach back) {
+    auto read = move(Op::read, back, bytes.size());
+    if (read && !std::ranges::equal(bytes, back.bytes.first(bytes.size())))
         return fail(EIO, "the GPU gave back other bytes than were stored in it in a test: it must not hold pages");
     return read;
 }
@@ -336,33 +379,37 @@ Result<void> CudaLane::expect(std::span<const std::byte> bytes, std::byte* back)
 /// Writes `sent` to scratch and reads it back to `back`, by way of the memory that is shared with the kernel as far as
 /// that is large enough. The kernel fills a slot before it shows it to us, and before START it shows none: until then
 /// we may use them.
-Result<void> CudaLane::round_trip(std::span<const std::byte> sent, std::byte* back) {
-    const auto staged = parts_.staging.first(std::min(sent.size(), parts_.staging.size()));
-    std::ranges::copy(sent.first(staged.size()), staged.begin());
-    if (auto done = move(writes_, staged.data(), staged.size()); !done)
+Result<void> CudaLane::round_trip(std::span<const std::byte> sent, CudaReach back) {
+    const std::size_t length = std::min(sent.size(), parts_.staging.bytes.size());
+    const CudaReach staged = part(parts_.staging, 0, length);
+    std::ranges::copy(sent.first(length), staged.bytes.begin());
+    if (auto done = move(Op::write, staged, length); !done)
         return done; // and leave the memory alone: the GPU may be at it still
-    std::ranges::fill(staged, std::byte{});
-    if (auto done = expect(sent.first(staged.size()), staged.data()); !done)
+    std::ranges::fill(staged.bytes, std::byte{});
+    if (auto done = expect(sent.first(length), staged); !done)
         return done;
-    std::ranges::fill(staged, std::byte{});
-    return expect(sent.first(staged.size()), back);
+    std::ranges::fill(staged.bytes, std::byte{});
+    return expect(sent.first(length), back);
 }
 
 /// What libcuda sets up at first use it shall set up now. And what comes back is compared: a GPU or a driver that does
 /// not even store this must not get anybody's pages.
 Result<void> CudaLane::warm_up() {
-    const auto sent = pinned_.bytes().subspan(words_room, warm_room);
-    std::byte* const back = sent.data() + sent.size();
+    const CudaReach all{.bytes = pinned_.bytes(), .address = pinned_.address()};
+    const CudaReach sent = part(all, words_room, warm_room);
+    const CudaReach back = part(all, words_room + warm_room, warm_room);
     const std::vector<std::byte> zeroes(warm_room);
-    for (std::size_t i = 0; i < sent.size(); ++i)
-        sent[i] = static_cast<std::byte>(i * 31 + i / 251); // no two blocks alike
+    for (std::size_t i = 0; i < sent.bytes.size(); ++i)
+        sent.bytes[i] = static_cast<std::byte>(i * 31 + i / 251); // no two blocks alike
     for (const std::uint32_t length : warm_lengths) {
-        auto done = in_turn([&] { return round_trip(sent.first(length), back); }, [&] { return warm_zeroes(length); },
-                            [&] { return expect(std::span(zeroes).first(length), back); });
+        auto done =
+            in_turn([&] { return round_trip(sent.bytes.first(length), back); }, [&] { return warm_zeroes(length); },
+                    [&] { return expect(std::span(zeroes).first(length), back); });
         if (!done)
             return done;
     }
-    return in_turn([&] { return warm_zeroes(zero_pieces * zero_piece); }, [&] { return warm_batch(back); });
+    return in_turn([&] { return warm_zeroes(zero_pieces * zero_piece); }, [&] { return warm_batches(sent, back); },
+                   [&] { return warm_full(back); });
 }
 
 Result<void> CudaLane::begin() {

@@ -8,7 +8,10 @@
 #include <span>
 
 #include "cuda_api.hpp"
+#include "cuda_copier.hpp"
+#include "cuda_kernels.hpp"
 #include "cuda_memory.hpp"
+#include "cuda_streams.hpp"
 #include "cuda_track.hpp"
 #include "engine.hpp"
 #include "error.hpp"
@@ -16,19 +19,28 @@
 
 namespace vramswap {
 
+/// Host memory that the GPU reaches.
+struct CudaReach {
+    std::span<std::byte> bytes;
+    cuda::Address address = 0; ///< where the GPU sees it
+};
+
 /// What a CudaLane works with. All is borrowed and must outlive the lane.
 struct CudaLaneParts {
     const CudaApi& api;
     cuda::Context context = nullptr;
-    cuda::Address store = 0;      ///< where offset 0 lies
-    std::uint64_t capacity = 0;   ///< bytes
-    cuda::Address scratch = 0;    ///< CudaStore::scratch_size bytes to play with, in begin only
-    std::span<std::byte> staging; ///< registered with the driver
-    unsigned depth = 0;           ///< transfers in flight at most
+    const CudaKernels* kernels = nullptr; ///< null if nothing asks for them
+    CudaPaths paths;
+    bool polling = false;       ///< a program on the GPU looks for copies; `paths` do not count then
+    cuda::Address store = 0;    ///< where offset 0 lies
+    std::uint64_t capacity = 0; ///< bytes
+    cuda::Address scratch = 0;  ///< CudaStore::scratch_size bytes to play with, in begin only
+    CudaReach staging;          ///< registered with the driver
+    unsigned depth = 0;         ///< transfers in flight at most
 };
 
-/// Step (4) with the GPU's copy engines: three streams, for reads, for writes and for zeroes, so that a read waits for
-/// neither of the others.
+/// Step (4) with a GPU: a copier for reads and writes, and a stream for zeroes, so that a read waits for neither of the
+/// others.
 ///
 /// So reads and writes overtake each other. That is sound because no two transfers under way ever touch the same block,
 /// unless both read: the block layer promises no order between requests that are under way at once, so their senders
@@ -36,9 +48,9 @@ struct CudaLaneParts {
 /// come here. And what the kernel sends again after a helper's death comes to another process, which is started when
 /// the dead one's context, and with it its transfers, are gone.
 ///
-/// Calls to the driver in submit and poll are the two copies, the fill and the writing of a word. By NVIDIA's design
-/// these go through doorbells mapped into the process and do not enter the kernel; tests prove that no others are made,
-/// and only a GPU can prove the rest.
+/// Calls to the driver in submit and poll are copies, the launch of a kernel, the fill and the writing of a word. By
+/// NVIDIA's design these go through doorbells mapped into the process and do not enter the kernel; tests prove that no
+/// others are made, and only a GPU can prove the rest.
 class CudaLane final : public Lane {
 public:
     [[nodiscard]] static Result<std::unique_ptr<CudaLane>> make(const CudaLaneParts& parts);
@@ -58,36 +70,38 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
-    CudaLane(const CudaLaneParts& parts, CudaPinned pinned, CudaTrack reads, CudaTrack writes, CudaTrack zeroes);
+    CudaLane(const CudaLaneParts& parts, CudaPinned pinned, std::unique_ptr<CudaCopier> copier, CudaTrack zeroes);
 
     // Of transfers.
-    [[nodiscard]] bool sound(const Transfer& transfer) const noexcept;
+    [[nodiscard]] bool within_store(const Transfer& transfer) const noexcept;
+    [[nodiscard]] bool within_staging(const Transfer& transfer) const noexcept;
+    [[nodiscard]] CudaCopy copy_of(const Transfer& transfer) const noexcept;
     [[nodiscard]] std::size_t fitting(std::span<const Transfer> transfers) const noexcept;
     void start_all(std::span<const Transfer> transfers, Op op) noexcept;
-    void start(CudaTrack& track, const Transfer& transfer) noexcept;
+    void start(Op op, std::span<const CudaCopy> copies) noexcept;
     void go_on_zeroing() noexcept;
-    void confirm(CudaTrack& track) noexcept;
-    [[nodiscard]] bool collect(CudaTrack& track) noexcept;
+    [[nodiscard]] bool collect() noexcept;
     void finish(std::uint32_t token, Status status) noexcept { done_.push({token, status}); }
-    void refused(cuda::Code code, std::uint32_t token) noexcept;
+    void fail_for(cuda::Code code) noexcept;
     void look_after(bool progress) noexcept;
-    void look_after(CudaTrack& track) noexcept;
+    void look_after() noexcept;
     [[nodiscard]] std::size_t in_flight() const noexcept;
 
     // Of the warm-up.
     [[nodiscard]] Result<void> warm_up();
-    [[nodiscard]] Result<void> warm_batch(std::byte* host);
-    [[nodiscard]] Result<void> round_trip(std::span<const std::byte> sent, std::byte* back);
+    [[nodiscard]] Result<void> warm_batches(CudaReach sent, CudaReach back);
+    [[nodiscard]] Result<void> warm_full(CudaReach host);
+    [[nodiscard]] Result<void> round_trip(std::span<const std::byte> sent, CudaReach back);
     [[nodiscard]] Result<void> warm_zeroes(std::uint32_t length);
-    [[nodiscard]] Result<void> expect(std::span<const std::byte> bytes, std::byte* back);
-    [[nodiscard]] Result<void> move(CudaTrack& track, std::byte* host, std::size_t length);
-    [[nodiscard]] Result<void> wait(CudaTrack& track);
+    [[nodiscard]] Result<void> expect(std::span<const std::byte> bytes, CudaReach back);
+    [[nodiscard]] Result<void> move(Op op, CudaReach host, std::size_t length);
+    [[nodiscard]] Result<void> move_pages(Op op, CudaReach host, std::size_t count);
+    [[nodiscard]] Result<void> wait();
     [[nodiscard]] Error broken() const;
 
     CudaLaneParts parts_;
-    CudaPinned pinned_; ///< a line for each track's word, then room for the warm-up
-    CudaTrack reads_;
-    CudaTrack writes_;
+    CudaPinned pinned_; ///< lines for the words that say what is done, then room for the warm-up
+    std::unique_ptr<CudaCopier> copier_;
     CudaTrack zeroes_;
     FixedQueue<Transfer> zeroing_; ///< what is left to be started
     FixedQueue<Completion> done_;  ///< not yet polled

@@ -8,9 +8,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "config.hpp"
 #include "memory_file.hpp"
 #include "policy.hpp"
+#include "size.hpp"
 
 namespace vramswap {
 namespace {

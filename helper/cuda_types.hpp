@@ -23,6 +23,8 @@ enum class Code : std::uint32_t {
     no_device = 100,              // CUDA_ERROR_NO_DEVICE
     invalid_device = 101,         // CUDA_ERROR_INVALID_DEVICE
     invalid_context = 201,        // CUDA_ERROR_INVALID_CONTEXT
+    no_binary_for_gpu = 209,      // CUDA_ERROR_NO_BINARY_FOR_GPU
+    invalid_ptx = 218,            // CUDA_ERROR_INVALID_PTX
     invalid_handle = 400,         // CUDA_ERROR_INVALID_HANDLE
     not_found = 500,              // CUDA_ERROR_NOT_FOUND
     not_ready = 600,              // CUDA_ERROR_NOT_READY
@@ -42,8 +44,12 @@ using MemoryHandle = std::uint64_t; // CUmemGenericAllocationHandle
 // CUcontext and CUstream point to what only the driver knows.
 struct ContextBody;
 struct StreamBody;
-using Context = ContextBody*; // CUcontext
-using Stream = StreamBody*;   // CUstream
+struct ModuleBody;
+struct FunctionBody;
+using Context = ContextBody*;   // CUcontext
+using Stream = StreamBody*;     // CUstream
+using Module = ModuleBody*;     // CUmodule
+using Function = FunctionBody*; // CUfunction
 
 /// CUuuid.
 struct Uuid {
@@ -54,6 +60,7 @@ struct Uuid {
 
 /// CUdevice_attribute.
 enum class Attribute : std::uint32_t {
+    kernel_exec_timeout = 17,     // CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT
     integrated = 18,              // CU_DEVICE_ATTRIBUTE_INTEGRATED
     compute_mode = 20,            // CU_DEVICE_ATTRIBUTE_COMPUTE_MODE
     host_register_supported = 99, // CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED
@@ -84,6 +91,7 @@ inline constexpr std::uint32_t handle_posix_fd = 1;     // CU_MEM_HANDLE_TYPE_PO
 inline constexpr std::uint32_t location_device = 1;     // CU_MEM_LOCATION_TYPE_DEVICE
 inline constexpr std::uint32_t access_read_write = 3;   // CU_MEM_ACCESS_FLAGS_PROT_READWRITE
 inline constexpr std::uint32_t granularity_minimum = 0; // CU_MEM_ALLOC_GRANULARITY_MINIMUM
+inline constexpr std::uint32_t copy_order_stream = 1;   // CU_MEMCPY_SRC_ACCESS_ORDER_STREAM
 
 /// CUmemLocation.
 struct Location {
@@ -118,6 +126,15 @@ struct AccessDesc {
     std::uint32_t flags = access_read_write;
 };
 static_assert(sizeof(AccessDesc) == 12 && offsetof(AccessDesc, flags) == 8);
+
+/// CUmemcpyAttributes, of drivers from CUDA 12.8 on. The hints count for managed memory only.
+struct CopyAttributes {
+    std::uint32_t order = copy_order_stream; // srcAccessOrder
+    Location from{.type = 0};                // srcLocHint
+    Location to{.type = 0};                  // dstLocHint
+    std::uint32_t flags = 0;
+};
+static_assert(sizeof(CopyAttributes) == 24 && offsetof(CopyAttributes, flags) == 20);
 
 // cuGetProcAddress_v2.
 inline constexpr std::uint64_t proc_legacy_stream = 1; // CU_GET_PROC_ADDRESS_LEGACY_STREAM

@@ -318,6 +318,8 @@ Result<void> Daemon::start_first() {
         return started;
     }
     session_ = std::move(*session);
+    if (const std::string remarks = engine_->remarks(); !remarks.empty())
+        log_.notice("{}", remarks);
     was_live_ = true;
     log_.info("{}{}", serving_text(), start_ == policy::Start::resume ? ", contents taken over" : "");
     manager_.ready(serving_text());

@@ -112,6 +112,9 @@ public:
     /// what it needs.
     [[nodiscard]] virtual Result<void> adopt(std::uint64_t capacity, std::vector<InheritedFd>& inherited) = 0;
 
+    /// What it found out about the way in which it works best, for people; empty: nothing. Asked after bind.
+    [[nodiscard]] virtual std::string remarks() const { return {}; }
+
     /// What a successor's adopt needs; valid as long as the engine.
     [[nodiscard]] virtual std::vector<KeptFd> kept() const = 0;
 

@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view advice = "--gpu chooses another GPU, --engine host does without one";
 
 Result<std::unique_ptr<Engine>> make_cuda(const Config& config, Record& record, bool vram_taken) {
-    auto cuda = CudaEngine::make(config.gpu);
+    auto cuda = CudaEngine::make({.gpu = config.gpu, .path = config.cuda_path});
     if (!cuda)
         return pass_on(cuda);
     if (!vram_taken)
@@ -49,7 +49,11 @@ Result<std::unique_ptr<Engine>> resume(const Config& config, const Record& recor
         return std::make_unique<HostEngine>(record.store, log);
     if (!config.gpu.empty() && config.gpu != record.store)
         log.notice("contents in {} are taken over; --gpu counts again after an orderly stop", record.store);
-    auto cuda = CudaEngine::make(record.store);
+    auto cuda = CudaEngine::make({.gpu = record.store, .path = config.cuda_path});
+    if (!cuda && cuda.error().code == ENOTSUP && config.cuda_path) {
+        log.warning("{}; contents are worth more, so the GPU copies by engine now", cuda.error().message);
+        cuda = CudaEngine::make({.gpu = record.store, .path = CudaPath::engine});
+    }
     if (!cuda)
         return pass_on(cuda);
     return std::move(*cuda);
@@ -68,7 +72,7 @@ Result<void> fall_back(Config& config, const Record& record, const Error& why, c
 void erase(const Record& record, std::vector<InheritedFd>& inherited, const Log& log) {
     if (record.engine != EngineChoice::cuda)
         return;
-    auto cuda = CudaEngine::make(record.store);
+    auto cuda = CudaEngine::make({.gpu = record.store, .path = CudaPath::engine});
     const auto erased =
         cuda ? in_turn([&] { return (*cuda)->adopt(record.capacity, inherited); }, [&] { return (*cuda)->erase(); })
              : pass_on(cuda);

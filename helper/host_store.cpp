@@ -18,8 +18,8 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
-#include "config.hpp"
 #include "memory_file.hpp"
+#include "size.hpp"
 #include "vramswap.h"
 
 namespace vramswap {

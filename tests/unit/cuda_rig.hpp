@@ -47,9 +47,10 @@ inline std::vector<InheritedFd> duplicates(const std::vector<KeptFd>& kept) {
 /// Everything up to a lane that has begun. Members are public: it is what tests look into.
 class CudaRig {
 public:
-    explicit CudaRig(const std::string& faults = {}, std::uint64_t size = cuda_capacity)
+    explicit CudaRig(const std::string& faults = {}, std::uint64_t size = cuda_capacity,
+                     std::optional<CudaPath> path = CudaPath::engine)
         : fake(faults), staging(cuda_depth * cuda_slot), capacity(size) {
-        auto made = CudaEngine::make("", fake_library);
+        auto made = CudaEngine::make({.path = path, .library = fake_library});
         REQUIRE(made.has_value());
         engine = std::move(*made);
     }

@@ -31,6 +31,8 @@ static_assert(same(cuda::Code::device_unavailable, CUDA_ERROR_DEVICE_UNAVAILABLE
 static_assert(same(cuda::Code::no_device, CUDA_ERROR_NO_DEVICE));
 static_assert(same(cuda::Code::invalid_device, CUDA_ERROR_INVALID_DEVICE));
 static_assert(same(cuda::Code::invalid_context, CUDA_ERROR_INVALID_CONTEXT));
+static_assert(same(cuda::Code::no_binary_for_gpu, CUDA_ERROR_NO_BINARY_FOR_GPU));
+static_assert(same(cuda::Code::invalid_ptx, CUDA_ERROR_INVALID_PTX));
 static_assert(same(cuda::Code::invalid_handle, CUDA_ERROR_INVALID_HANDLE));
 static_assert(same(cuda::Code::not_found, CUDA_ERROR_NOT_FOUND));
 static_assert(same(cuda::Code::not_ready, CUDA_ERROR_NOT_READY));
@@ -42,6 +44,7 @@ static_assert(same(cuda::Code::not_supported, CUDA_ERROR_NOT_SUPPORTED));
 static_assert(same(cuda::Code::system_driver_mismatch, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH));
 static_assert(same(cuda::Code::unknown, CUDA_ERROR_UNKNOWN));
 
+static_assert(same(cuda::Attribute::kernel_exec_timeout, CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT));
 static_assert(same(cuda::Attribute::integrated, CU_DEVICE_ATTRIBUTE_INTEGRATED));
 static_assert(same(cuda::Attribute::compute_mode, CU_DEVICE_ATTRIBUTE_COMPUTE_MODE));
 static_assert(same(cuda::Attribute::host_register_supported, CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED));
@@ -69,6 +72,8 @@ static_assert(sizeof(cuda::Device) == sizeof(CUdevice));
 static_assert(sizeof(cuda::Address) == sizeof(CUdeviceptr));
 static_assert(sizeof(cuda::MemoryHandle) == sizeof(CUmemGenericAllocationHandle));
 static_assert(sizeof(cuda::Uuid) == sizeof(CUuuid));
+static_assert(sizeof(cuda::Module) == sizeof(CUmodule));
+static_assert(sizeof(cuda::Function) == sizeof(CUfunction));
 static_assert(sizeof(cuda::Location) == sizeof(CUmemLocation));
 static_assert(offsetof(cuda::Location, id) == offsetof(CUmemLocation, id));
 static_assert(sizeof(cuda::AccessDesc) == sizeof(CUmemAccessDesc));
@@ -125,6 +130,20 @@ static_assert(alike<decltype(CudaApi::MemcpyHtoDAsync), decltype(&cuMemcpyHtoDAs
 static_assert(alike<decltype(CudaApi::MemcpyDtoHAsync), decltype(&cuMemcpyDtoHAsync)>);
 static_assert(alike<decltype(CudaApi::MemsetD8Async), decltype(&cuMemsetD8Async)>);
 static_assert(alike<decltype(CudaApi::StreamWriteValue32), decltype(&cuStreamWriteValue32)>);
+static_assert(alike<decltype(CudaApi::ModuleLoadData), decltype(&cuModuleLoadData)>);
+static_assert(alike<decltype(CudaApi::ModuleUnload), decltype(&cuModuleUnload)>);
+static_assert(alike<decltype(CudaApi::ModuleGetFunction), decltype(&cuModuleGetFunction)>);
+static_assert(alike<decltype(CudaApi::LaunchKernel), decltype(&cuLaunchKernel)>);
+
+// CUDA 13's cuda.h declares the next version under this name.
+#if CUDA_VERSION >= 12080 && CUDA_VERSION < 13000
+static_assert(alike<decltype(CudaApi::MemcpyBatchAsync), decltype(&cuMemcpyBatchAsync)>);
+static_assert(same(cuda::copy_order_stream, CU_MEMCPY_SRC_ACCESS_ORDER_STREAM));
+static_assert(sizeof(cuda::CopyAttributes) == sizeof(CUmemcpyAttributes));
+static_assert(offsetof(cuda::CopyAttributes, from) == offsetof(CUmemcpyAttributes, srcLocHint));
+static_assert(offsetof(cuda::CopyAttributes, to) == offsetof(CUmemcpyAttributes, dstLocHint));
+static_assert(offsetof(cuda::CopyAttributes, flags) == offsetof(CUmemcpyAttributes, flags));
+#endif
 
 constexpr bool compared = true;
 

@@ -109,6 +109,11 @@ TEST_CASE("naming a GPU or a store names its engine") {
         REQUIRE(config.engine == EngineChoice::cuda);
         REQUIRE(config.gpu == gpu);
     }
+    REQUIRE(good({"--cuda-path", "kernel"}).engine == EngineChoice::cuda);
+    REQUIRE(good({"--cuda-path", "kernel"}).cuda_path == CudaPath::kernel);
+    REQUIRE(good({"--cuda-path", "poll", "--gpu", "1"}).cuda_path == CudaPath::poll);
+    REQUIRE(good({"--cuda-path", "auto"}).engine == EngineChoice::automatic);
+    REQUIRE(!good({"--cuda-path", "auto"}).cuda_path);
 }
 
 TEST_CASE("bad command lines are refused") {
@@ -122,6 +127,9 @@ TEST_CASE("bad command lines are refused") {
         {"--device", "1048576"},
         {"--engine", "opencl"},
         {"--gpu", "fast"},
+        {"--cuda-path", "ether"},
+        {"--cuda-path", "batch", "--engine", "host"},
+        {"--cuda-path", "batch", "--store", "/dev/dax0.0"},
         {"--gpu", "GPU-"},
         {"--gpu", "0", "--engine", "host"},
         {"--gpu", "0", "--store", "/dev/dax0.0"},
@@ -147,7 +155,7 @@ TEST_CASE("help and version are texts, not runs") {
     const auto help = parse({"--help"});
     REQUIRE(help.has_value());
     const std::string& text = std::get<Text>(*help).text;
-    for (const char* const option : {"--device", "--size", "--engine", "--gpu", "--store", "--spin-us", "--wait-device",
+    for (const char* const option : {"--device", "--size", "--engine", "--gpu", "--cuda-path", "--store", "--spin-us", "--wait-device",
                                      "--version", "swapoff", "modprobe", "Exit status"})
         REQUIRE(text.find(option) != std::string::npos);
     const auto version = parse({"--version"});

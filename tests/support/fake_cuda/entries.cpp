@@ -11,9 +11,11 @@
 #include "calls.hpp"
 #include "control.hpp"
 #include "gpu.hpp"
+#include "programs.hpp"
 
 using namespace vramswap::cuda;
 using vramswap::fake_cuda::Calls;
+using vramswap::fake_cuda::enter_context;
 using vramswap::fake_cuda::Faults;
 using vramswap::fake_cuda::Gpu;
 using vramswap::fake_cuda::Operation;
@@ -29,12 +31,6 @@ thread_local Context current = nullptr;
 Code enter(const char* name) {
     Calls::the().note(name);
     return initialised ? Gpu::the().standing() : Code::not_initialized;
-}
-
-/// For calls that work in the thread's context.
-Code enter_context(const char* name) {
-    const Code code = enter(name);
-    return code == Code::success && current == nullptr ? Code::invalid_context : code;
 }
 
 bool known(Device device) {
@@ -63,6 +59,11 @@ Code submit(const char* name, Stream stream, const Operation& operation) {
 }
 
 } // namespace
+
+Code vramswap::fake_cuda::enter_context(const char* name) {
+    const Code code = enter(name);
+    return code == Code::success && current == nullptr ? Code::invalid_context : code;
+}
 
 extern "C" {
 
@@ -155,6 +156,9 @@ Code cuDeviceGetAttribute(int* value, Attribute attribute, Device device) {
         return code != Code::success ? code : Code::invalid_device;
     const Faults faults = Gpu::the().faults();
     switch (attribute) {
+    case Attribute::kernel_exec_timeout:
+        *value = faults.display ? 1 : 0;
+        return code;
     case Attribute::integrated:
         *value = faults.integrated ? 1 : 0;
         return code;
@@ -363,6 +367,18 @@ Code cuMemcpyDtoHAsync_v2(void* to, Address from, std::size_t size, Stream strea
                   {.kind = Operation::Kind::to_host, .vram = from, .host = static_cast<std::byte*>(to), .size = size});
 }
 
+/// Synchronous, and from any memory: for comparisons.
+Code cuMemcpyHtoD_v2(Address to, const void* from, std::size_t size) {
+    const Code code = enter_context("cuMemcpyHtoD");
+    return code == Code::success ? Gpu::the().copy_now(to, static_cast<std::byte*>(const_cast<void*>(from)), size, true)
+                                 : code;
+}
+
+Code cuMemcpyDtoH_v2(void* to, Address from, std::size_t size) {
+    const Code code = enter_context("cuMemcpyDtoH");
+    return code == Code::success ? Gpu::the().copy_now(from, static_cast<std::byte*>(to), size, false) : code;
+}
+
 Code cuMemsetD8Async(Address to, unsigned char value, std::size_t size, Stream stream) {
     return submit("cuMemsetD8Async", stream, {.kind = Operation::Kind::fill, .vram = to, .size = size, .value = value});
 }
@@ -445,6 +461,11 @@ const auto& entries() {
         entry("cuMemcpyDtoHAsync", 3020, cuMemcpyDtoHAsync_v2),
         entry("cuMemsetD8Async", 3020, cuMemsetD8Async),
         entry("cuStreamWriteValue32", 11070, cuStreamWriteValue32_v2),
+        entry("cuMemcpyBatchAsync", 12080, cuMemcpyBatchAsync),
+        entry("cuModuleLoadData", 2000, cuModuleLoadData),
+        entry("cuModuleUnload", 2000, cuModuleUnload),
+        entry("cuModuleGetFunction", 2000, cuModuleGetFunction),
+        entry("cuLaunchKernel", 4000, cuLaunchKernel),
     };
     return all;
 }

@@ -98,6 +98,8 @@ void take(Part part, Faults& faults) {
         .take("no_virtual_memory", faults.no_virtual_memory)
         .take("no_posix_fds", faults.no_posix_fds)
         .take("integrated", faults.integrated)
+        .take("display", faults.display)
+        .take("old_model", faults.old_model)
         .finish();
 }
 

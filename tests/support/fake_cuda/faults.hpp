@@ -42,6 +42,8 @@ struct Faults {
     bool no_virtual_memory = false; ///< as devices without cuMemMap
     bool no_posix_fds = false;      ///< as devices that cannot export memory
     bool integrated = false;
+    bool display = false;   ///< programs on it are ended after some seconds
+    bool old_model = false; ///< it takes no program of ours
 };
 
 /// Ends the process with a message on an unknown word or a value that is none.

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstring>
 
+#include <helper/cuda_piece.hpp>
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -216,6 +218,15 @@ std::byte* Gpu::reach(Address address, std::size_t size) const {
     return nullptr;
 }
 
+Code Gpu::copy_now(Address vram, std::byte* host, std::size_t size, bool to_vram) {
+    const std::lock_guard guard(lock_);
+    std::byte* const place = reach(vram, size);
+    if (place == nullptr)
+        return Code::invalid_value;
+    std::memcpy(to_vram ? place : host, to_vram ? host : place, size);
+    return Code::success;
+}
+
 Code Gpu::admit() {
     const std::lock_guard guard(lock_);
     if (sticky_ != Code::success)
@@ -250,8 +261,10 @@ bool Gpu::struck(std::uint64_t number) {
 
 void Gpu::carry_out(const Operation& operation, bool flip) {
     std::byte* const vram = reach(operation.vram, operation.size);
+    std::byte* const from = operation.kind == Operation::Kind::copy ? reach(operation.from, operation.size) : vram;
     const bool copy = operation.kind == Operation::Kind::to_vram || operation.kind == Operation::Kind::to_host;
-    if (vram == nullptr || (copy && !inside(host_, number_of(operation.host), operation.size, true))) {
+    if (vram == nullptr || from == nullptr ||
+        (copy && !inside(host_, number_of(operation.host), operation.size, true))) {
         sticky_ = Code::illegal_address;
         return;
     }
@@ -263,6 +276,11 @@ void Gpu::carry_out(const Operation& operation, bool flip) {
     case Operation::Kind::to_host:
         std::memcpy(operation.host, vram, operation.size);
         break;
+    case Operation::Kind::copy:
+        std::memcpy(vram, from, operation.size);
+        break;
+    case Operation::Kind::poll: // is not one operation
+        break;
     case Operation::Kind::fill:
         std::memset(vram, static_cast<int>(operation.value), operation.size);
         break;
@@ -272,6 +290,39 @@ void Gpu::carry_out(const Operation& operation, bool flip) {
     }
     if (flip)
         target[operation.size / 2] ^= std::byte{0x10};
+}
+
+std::byte* Gpu::reach_locked(Address address, std::size_t size) {
+    const std::lock_guard guard(lock_);
+    return reach(address, size);
+}
+
+void Gpu::poll(const Operation& operation) {
+    auto* const entries =
+        reinterpret_cast<cuda::Piece*>(reach_locked(operation.vram, operation.size * sizeof(cuda::Piece)));
+    auto* const answers =
+        reinterpret_cast<std::uint32_t*>(reach_locked(operation.answers, operation.size * sizeof(std::uint32_t)));
+    std::uint32_t turn = 1;
+    std::uint32_t stopped = 0; // blocks; they are told one after the other
+    for (std::size_t i = 0; stopped < operation.value && standing() == Code::success; ++i) {
+        if (i == operation.size) {
+            i = 0;
+            ++turn;
+        }
+        while (std::atomic_ref(entries[i].turn).load(std::memory_order_acquire) != turn) {
+            if (standing() != Code::success)
+                return;
+            std::this_thread::yield();
+        }
+        if (entries[i].length == cuda::poll_stop) {
+            ++stopped;
+            continue;
+        }
+        execute(
+            {.kind = Operation::Kind::copy, .vram = entries[i].to, .size = entries[i].length, .from = entries[i].from});
+        if (standing() == Code::success)
+            std::atomic_ref(answers[i]).store(turn, std::memory_order_release);
+    }
 }
 
 void Gpu::execute(const Operation& operation) {
@@ -337,7 +388,10 @@ void StreamBody::work() {
             delay += static_cast<unsigned>(random_() % longest_dawdling_us);
         if (delay != 0)
             std::this_thread::sleep_for(std::chrono::microseconds(delay));
-        fake_cuda::Gpu::the().execute(operation);
+        if (operation.kind == fake_cuda::Operation::Kind::poll)
+            fake_cuda::Gpu::the().poll(operation);
+        else
+            fake_cuda::Gpu::the().execute(operation);
         guard.lock();
         busy_ = false;
         changed_.notify_all();

@@ -26,6 +26,17 @@ struct ContextBody {
     Device device = 0;
 };
 
+/// A program for the GPU, of the two that there are.
+struct FunctionBody {
+    enum class Kind : std::uint8_t { copy, poll };
+    Kind kind = Kind::copy;
+};
+
+struct ModuleBody {
+    FunctionBody copy{FunctionBody::Kind::copy};
+    FunctionBody poll{FunctionBody::Kind::poll};
+};
+
 } // namespace vramswap::cuda
 
 namespace vramswap::fake_cuda {
@@ -43,12 +54,14 @@ inline constexpr Address host_bias = 0x2000'0000'0000'0000;
 
 /// What a stream does next.
 struct Operation {
-    enum class Kind : std::uint8_t { to_vram, to_host, fill, write_word };
+    enum class Kind : std::uint8_t { to_vram, to_host, copy, fill, write_word, poll };
     Kind kind = Kind::fill;
-    Address vram = 0; ///< or the GPU's address of a host word
+    Address vram = 0; ///< or the GPU's address of a host word; of a copy, where it goes
     std::byte* host = nullptr;
     std::size_t size = 0;
     std::uint32_t value = 0;
+    Address from = 0;    ///< of a copy between addresses as the GPU sees them
+    Address answers = 0; ///< of a poll: of so many (size) entries at vram, served by so many blocks (value)
 };
 
 /// Everything of one process's fake driver. One lock for all: operations are carried out one at a time.
@@ -80,11 +93,17 @@ public:
     /// True if all of it is registered or came from cuMemHostAlloc.
     [[nodiscard]] bool pinned(const std::byte* memory, std::size_t size);
 
+    /// A copy that the caller waits for.
+    [[nodiscard]] Code copy_now(Address vram, std::byte* host, std::size_t size, bool to_vram);
+
     /// May this asynchronous call be made? Counts them for error_at.
     [[nodiscard]] Code admit();
 
     /// Carries out what a stream has come to. Waits for as long as the operation hangs.
     void execute(const Operation& operation);
+
+    /// Does as vramswap_poll would, with one thread for all of its blocks, until it is told to end or the GPU breaks.
+    void poll(const Operation& operation);
 
 private:
     struct Range {
@@ -99,6 +118,7 @@ private:
 
     [[nodiscard]] static bool inside(const Ranges& ranges, std::uintptr_t start, std::size_t size, bool access);
     [[nodiscard]] std::byte* reach(Address address, std::size_t size) const;
+    [[nodiscard]] std::byte* reach_locked(Address address, std::size_t size);
     bool struck(std::uint64_t number);
     void carry_out(const Operation& operation, bool flip);
     void lose(bool blank);

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "rig.hpp"
+
+namespace vramswap::bench {
+
+/// Latencies in buckets whose width is a sixteenth of their size at most.
+class Histogram {
+public:
+    void add(std::uint64_t ns) noexcept;
+    void add(const Histogram& other) noexcept;
+
+    [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+
+    /// The upper end of the bucket in which that part of all lies, ns; 0 if there are none. `part` is within 0 and 1.
+    [[nodiscard]] std::uint64_t quantile(double part) const noexcept;
+
+private:
+    static constexpr unsigned fine_bits = 4;
+    static constexpr unsigned buckets = 64 << fine_bits;
+
+    [[nodiscard]] static unsigned bucket_of(std::uint64_t ns) noexcept;
+    [[nodiscard]] static std::uint64_t end_of(unsigned bucket) noexcept;
+
+    std::array<std::uint64_t, buckets> counts_{};
+    std::uint64_t count_ = 0;
+};
+
+/// What is asked of a rig.
+enum class Mix : std::uint8_t { read, write, any };
+
+struct Load {
+    Mix mix = Mix::read;
+    unsigned depth = 1;          ///< requests under way in each queue, at most as many as slots
+    std::uint32_t length = 4096; ///< bytes, of each request; of the longest with Mix::any
+    std::chrono::milliseconds time{1000};
+};
+
+/// What came of it.
+struct Outcome {
+    Histogram latency; ///< from before the copy into the slot to after the copy out of it
+    std::uint64_t bytes = 0;
+    std::uint64_t wrong = 0;  ///< blocks that were not what was written there last
+    std::uint64_t errors = 0; ///< requests that failed
+    double seconds = 0;
+    double cpu_seconds = 0; ///< of all threads of this process
+
+    [[nodiscard]] double per_second() const noexcept { return static_cast<double>(latency.count()) / seconds; }
+    [[nodiscard]] double bytes_per_second() const noexcept { return static_cast<double>(bytes) / seconds; }
+};
+
+/// What each block of the device must hold: words made of its number and how often it was written.
+class Model {
+public:
+    explicit Model(std::uint64_t capacity) : versions_(capacity / VRAMSWAP_BLOCK_SIZE, cleared) {}
+
+    [[nodiscard]] std::uint64_t blocks() const noexcept { return versions_.size(); }
+    void write(std::uint64_t block, std::byte* bytes) noexcept;
+    void clear(std::uint64_t block) noexcept { versions_[block] |= cleared; }
+    [[nodiscard]] bool is(std::uint64_t block, const std::byte* bytes) const noexcept;
+
+private:
+    static constexpr std::uint64_t cleared = 1ULL << 63;
+
+    /// How often it was written, and whether it was cleared since.
+    std::vector<std::uint64_t> versions_;
+};
+
+/// Drives all queues, each by one thread of its own, and looks at every byte that comes back. `model` must be what the
+/// device holds, and is afterwards.
+[[nodiscard]] Outcome run(Rig& rig, const Load& load, Model& model);
+
+/// Writes every block once.
+[[nodiscard]] Outcome fill(Rig& rig, Model& model);
+
+} // namespace vramswap::bench

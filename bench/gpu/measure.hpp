@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checks.hpp"
+#include "load.hpp"
+
+namespace vramswap::bench {
+
+/// One measured load.
+struct Row {
+    std::string engine; ///< "cuda" and the path, or "host"
+    std::string what;
+    Mix mix = Mix::read;
+    unsigned queues = 1;
+    unsigned depth = 1; ///< of all queues together
+    std::uint32_t length = 4096;
+    Outcome outcome;
+};
+
+/// What the GPU's copies can do without anything of ours around them.
+struct Raw {
+    std::string what;
+    double bytes_per_second = 0;
+    double per_second = 0;    ///< copies
+    std::uint64_t p50_ns = 0; ///< of one copy, waited for; 0 where many are under way
+    std::uint64_t p99_ns = 0;
+};
+
+/// Loads through the ring into the GPU or, with `host`, into host memory. Errors as the engine's own.
+[[nodiscard]] Result<std::vector<Row>> measure_loads(const Setting& setting, bool host);
+
+/// What the engine itself measures at start, and chooses. In its own words.
+[[nodiscard]] Result<std::string> measure_choice(const Setting& setting);
+
+/// Pinned copies of 64 MiB, and synchronous copies of 4 KiB from ordinary memory as a daemon makes them that calls
+/// cuMemcpyHtoD and cuMemcpyDtoH.
+[[nodiscard]] Result<std::vector<Raw>> measure_raw(const Setting& setting);
+
+/// Processor time that an idle session takes, seconds in each second.
+[[nodiscard]] Result<double> measure_idle(const Setting& setting);
+
+} // namespace vramswap::bench

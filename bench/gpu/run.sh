@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# bench/gpu/run.sh [--fake] [gpu_bench's options]: checks and measures the CUDA engine on this machine's GPU, without
+# the kernel module. Needs NVIDIA's driver, and to build g++ 12 or newer and the headers of {fmt}; what it has
+# built, build/gpu/gpu_bench, needs nothing but the driver and can be carried to another machine.
+#
+# Leaves its report in build/gpu/report.md and .json (--report says otherwise). --fake: no GPU but the tests' own
+# libcuda, to see that all of it runs; the report says so in its first line.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+out=build/gpu
+fake=''
+if [ "${1:-}" = --fake ]; then
+	fake=yes
+	shift
+fi
+mkdir -p "$out"
+
+# newer_than FILE: is any source newer?
+newer_than() { [ -n "$(find bench/gpu helper tests/support kmod/ring.h uapi -name '*.[ch]*' -newer "$1" -print -quit)" ]; }
+
+build() {
+	local name compile=("${CXX:-g++}" -std=c++23 -O2 -g -DFMT_HEADER_ONLY -D_FILE_OFFSET_BITS=64 -I. -Iuapi -Ihelper
+		-Itests/support -c)
+	local sources=(bench/gpu/*.cpp tests/support/kernel_half.cpp helper/cuda_*.cpp)
+	for name in host_engine host_store io_loop io_thread log lowmem memory_file policy size; do
+		sources+=("helper/$name.cpp")
+	done
+	echo "building $out/gpu_bench"
+	rm -rf "$out/objects"
+	mkdir -p "$out/objects"
+	printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -I{} sh -c '
+		source=$1 objects=$2
+		shift 2
+		exec "$@" -o "$objects/$(echo "$source" | tr / .).o" "$source"' sh {} "$out/objects" "${compile[@]}"
+	"${CXX:-g++}" -static-libstdc++ -static-libgcc -pthread -o "$out/gpu_bench" "$out"/objects/*.o -ldl
+}
+
+if [ ! -x "$out/gpu_bench" ] || { newer_than "$out/gpu_bench" && command -v "${CXX:-g++}" >/dev/null; }; then
+	build
+fi
+
+options=(--report "$out/report")
+if [ -n "$fake" ]; then
+	[ -e build/fake-cuda/libcuda.so.1 ] || make programs
+	export VRAMSWAP_FAKE_CUDA=vram_mib=1024
+	options+=(--library build/fake-cuda/libcuda.so.1 --size 128M --milliseconds 100)
+fi
+exec "$out/gpu_bench" "${options[@]}" "$@"

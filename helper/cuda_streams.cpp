@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include "cuda_streams.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+
+namespace vramswap {
+namespace {
+
+using cuda::Code;
+
+/// So many single copies share a ticket: the first of many is answered while the rest is still on its way, and a ticket
+/// costs little beside so many copies.
+constexpr std::size_t copies_per_ticket = 16;
+
+/// Copies of so many bytes or more are made one by one by the copy engines, which need no help to be as fast as the bus
+/// then, and take no processor from the GPU's other users.
+constexpr std::uint32_t large = 64U << 10;
+
+/// The words are apart, so that the GPU's writing of one does not disturb the reading of the other.
+constexpr std::size_t line = 64;
+static_assert(2 * line == CudaStreams::words_room);
+
+/// The longest prefix that one call may take: all large, or all not.
+std::span<const CudaCopy> run_of(std::span<const CudaCopy> copies) noexcept {
+    const auto some = copies.first(std::min(copies.size(), cuda::most_pieces));
+    const bool first = some.front().length >= large;
+    const auto end = std::ranges::find_if(some, [&](const CudaCopy& copy) { return (copy.length >= large) != first; });
+    return {some.begin(), end};
+}
+
+} // namespace
+
+CudaPath CudaPaths::of(Op op, std::size_t copies) const noexcept {
+    assert(copies != 0 && copies <= cuda::most_pieces);
+    return (op == Op::read ? reads_ : writes_)[static_cast<std::size_t>(std::bit_width(copies)) - 1];
+}
+
+std::string CudaPaths::text() const {
+    std::string text;
+    for (const auto* const paths : {&reads_, &writes_}) {
+        text += fmt::format("{} by {}", paths == &reads_ ? "reads" : "; writes", name_of(paths->front()));
+        for (std::size_t i = 1; i < sizes; ++i)
+            if (paths->at(i) != paths->at(i - 1))
+                text += fmt::format(", from {} at once by {}", 1U << i, name_of(paths->at(i)));
+    }
+    return text;
+}
+
+Result<std::unique_ptr<CudaStreams>> CudaStreams::make(const CudaApi& api, const CudaKernels* kernels,
+                                                       const CudaPaths& paths, std::span<std::byte> words,
+                                                       cuda::Address address, std::size_t room) {
+    assert(words.size() >= words_room);
+    auto reads = CudaTrack::make(api, words.first(line), address, room);
+    if (!reads)
+        return pass_on(reads);
+    auto writes = CudaTrack::make(api, words.subspan(line, line), address + line, room);
+    if (!writes)
+        return pass_on(writes);
+    return std::unique_ptr<CudaStreams>(new CudaStreams(api, kernels, paths, std::move(*reads), std::move(*writes)));
+}
+
+CudaCopier::Started CudaStreams::one_by_one(Op op, std::span<const CudaCopy> run) noexcept {
+    CudaTrack& track = this->track(op);
+    Started started;
+    for (const CudaCopy& copy : run) {
+        started.code = op == Op::read ? api_.MemcpyDtoHAsync(copy.host, copy.vram, copy.length, track.stream())
+                                      : api_.MemcpyHtoDAsync(copy.vram, copy.host, copy.length, track.stream());
+        if (started.code != Code::success)
+            return started;
+        track.started(copy.token);
+        if (++started.count % copies_per_ticket != 0)
+            continue;
+        started.code = track.confirm();
+        if (started.code != Code::success)
+            return {.count = started.count, .code = started.code, .broken = true};
+    }
+    return started;
+}
+
+Code CudaStreams::as_batch(Op op, std::span<const CudaCopy> run) noexcept {
+    std::array<cuda::Address, cuda::most_pieces> vram; // NOLINT(cppcoreguidelines-pro-type-member-init)
+    std::array<cuda::Address, cuda::most_pieces> host; // NOLINT(cppcoreguidelines-pro-type-member-init)
+    std::array<std::size_t, cuda::most_pieces> sizes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    for (std::size_t i = 0; i < run.size(); ++i) {
+        vram[i] = run[i].vram;
+        host[i] = run[i].host_address;
+        sizes[i] = run[i].length;
+    }
+    cuda::CopyAttributes attributes;
+    std::size_t first = 0;
+    std::size_t failed = 0;
+    return api_.MemcpyBatchAsync(op == Op::read ? host.data() : vram.data(), op == Op::read ? vram.data() : host.data(),
+                                 sizes.data(), run.size(), &attributes, &first, 1, &failed, track(op).stream());
+}
+
+Code CudaStreams::by_kernel(Op op, std::span<const CudaCopy> run) noexcept {
+    cuda::Pieces pieces; // what is behind the last is not looked at
+    std::uint32_t longest = 0;
+    for (std::size_t i = 0; i < run.size(); ++i) {
+        pieces[i].from = op == Op::read ? run[i].vram : run[i].host_address;
+        pieces[i].to = op == Op::read ? run[i].host_address : run[i].vram;
+        pieces[i].length = run[i].length;
+        longest = std::max(longest, run[i].length);
+    }
+    return kernels_->copy(track(op).stream(), pieces, static_cast<unsigned>(run.size()), longest);
+}
+
+/// Starts copies that run_of found, without a ticket for the last.
+CudaCopier::Started CudaStreams::start_run(Op op, std::span<const CudaCopy> run) noexcept {
+    const CudaPath path = run.front().length >= large ? CudaPath::engine : paths_.of(op, run.size());
+    if (path == CudaPath::engine)
+        return one_by_one(op, run);
+    const Code code = path == CudaPath::batch ? as_batch(op, run) : by_kernel(op, run);
+    if (code == Code::invalid_value) // one of them is, and this finds out which
+        return one_by_one(op, run);
+    if (code != Code::success)
+        return {.code = code, .broken = true};
+    for (const CudaCopy& copy : run)
+        track(op).started(copy.token);
+    return {.count = run.size()};
+}
+
+CudaCopier::Started CudaStreams::start(Op op, std::span<const CudaCopy> copies) noexcept {
+    Started all;
+    while (all.count < copies.size() && all.code == Code::success) {
+        const Started some = start_run(op, run_of(copies.subspan(all.count)));
+        all.count += some.count;
+        all.code = some.code;
+        all.broken = some.broken || (some.code != Code::success && some.code != Code::invalid_value);
+        if (all.broken)
+            break;
+        if (const Code code = track(op).confirm(); code != Code::success)
+            return {.count = all.count, .code = code, .broken = true};
+    }
+    return all;
+}
+
+std::optional<std::uint32_t> CudaStreams::take_done() noexcept {
+    if (const auto token = reads_.take_done())
+        return token;
+    return writes_.take_done();
+}
+
+/// A stream that says it has done all has written its ticket, too, or it lies.
+Code CudaStreams::ask() noexcept {
+    for (CudaTrack* const track : {&reads_, &writes_}) {
+        if (track->empty())
+            continue;
+        const Code code = track->ask();
+        if (code != Code::not_ready && (code != Code::success || !track->done()))
+            return code == Code::success ? Code::unknown : code;
+    }
+    return Code::success;
+}
+
+bool CudaStreams::drain(std::chrono::milliseconds patience) noexcept {
+    return (reads_.empty() || reads_.drain(patience)) && (writes_.empty() || writes_.drain(patience));
+}
+
+} // namespace vramswap

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "cuda_api.hpp"
+#include "cuda_copier.hpp"
+#include "cuda_kernels.hpp"
+#include "cuda_path.hpp"
+#include "cuda_track.hpp"
+#include "error.hpp"
+
+namespace vramswap {
+
+/// Which path is taken for how many copies at once, in each direction. Never CudaPath::poll.
+class CudaPaths {
+public:
+    /// So many numbers of copies are told apart: 1, 2, 4 and so on.
+    static constexpr std::size_t sizes = 7;
+    static_assert(1U << (sizes - 1) == cuda::most_pieces);
+
+    /// Always the same.
+    explicit CudaPaths(CudaPath path = CudaPath::engine) {
+        reads_.fill(path);
+        writes_.fill(path);
+    }
+
+    /// For 1 to cuda::most_pieces copies.
+    [[nodiscard]] CudaPath of(Op op, std::size_t copies) const noexcept;
+
+    /// `size`: for 2^size copies or more.
+    void set(Op op, std::size_t size, CudaPath path) { (op == Op::read ? reads_ : writes_).at(size) = path; }
+
+    /// For people: "reads by engine, from 8 at once by kernel; writes by engine".
+    [[nodiscard]] std::string text() const;
+
+private:
+    std::array<CudaPath, sizes> reads_{};
+    std::array<CudaPath, sizes> writes_{};
+};
+
+/// Copies by way of two streams, one for each direction, so that reads do not wait for writes.
+class CudaStreams final : public CudaCopier {
+public:
+    /// Borrows `kernels`, which may be null if no path leads there, and `words`, host memory of words_room zero bytes
+    /// at least, at `address` for the GPU. `room`: copies under way in each direction at most.
+    [[nodiscard]] static Result<std::unique_ptr<CudaStreams>> make(const CudaApi& api, const CudaKernels* kernels,
+                                                                   const CudaPaths& paths, std::span<std::byte> words,
+                                                                   cuda::Address address, std::size_t room);
+
+    static constexpr std::size_t words_room = 128;
+
+    [[nodiscard]] std::size_t room(Op op) const noexcept override { return track(op).room(); }
+    [[nodiscard]] std::size_t size() const noexcept override { return reads_.size() + writes_.size(); }
+    [[nodiscard]] Started start(Op op, std::span<const CudaCopy> copies) noexcept override;
+    [[nodiscard]] std::optional<std::uint32_t> take_done() noexcept override;
+    [[nodiscard]] cuda::Code ask() noexcept override;
+    [[nodiscard]] bool drain(std::chrono::milliseconds patience) noexcept override;
+
+private:
+    CudaStreams(const CudaApi& api, const CudaKernels* kernels, const CudaPaths& paths, CudaTrack reads,
+                CudaTrack writes)
+        : api_(api), kernels_(kernels), paths_(paths), reads_(std::move(reads)), writes_(std::move(writes)) {}
+
+    [[nodiscard]] const CudaTrack& track(Op op) const noexcept { return op == Op::read ? reads_ : writes_; }
+    [[nodiscard]] CudaTrack& track(Op op) noexcept { return op == Op::read ? reads_ : writes_; }
+
+    [[nodiscard]] Started start_run(Op op, std::span<const CudaCopy> run) noexcept;
+    [[nodiscard]] Started one_by_one(Op op, std::span<const CudaCopy> run) noexcept;
+    [[nodiscard]] cuda::Code as_batch(Op op, std::span<const CudaCopy> run) noexcept;
+    [[nodiscard]] cuda::Code by_kernel(Op op, std::span<const CudaCopy> run) noexcept;
+
+    const CudaApi& api_;
+    const CudaKernels* kernels_;
+    CudaPaths paths_;
+    CudaTrack reads_;
+    CudaTrack writes_;
+};
+
+} // namespace vramswap

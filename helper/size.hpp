@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Sizes as people write and read them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "error.hpp"
+
+namespace vramswap {
+
+/// Bytes from a number with an optional binary suffix: K, M, G or T, alone or as KiB, MiB, GiB, TiB, in either case.
+[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
+
+/// Bytes for people: "4 GiB", "1.5 GiB", "4097 bytes".
+[[nodiscard]] std::string size_text(std::uint64_t bytes);
+
+} // namespace vramswap

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// The ways in which a GPU can be made to copy: each stores what was written, fails as the others do, and is chosen for
+// a reason.
+#include "cuda_rig.hpp"
+
+#include <cerrno>
+
+#include <helper/cuda_calibration.hpp>
+
+using namespace vramswap;
+using namespace vramswap::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::array paths{CudaPath::engine, CudaPath::batch, CudaPath::kernel, CudaPath::poll};
+
+Error no_engine(const std::string& faults, CudaPath path) {
+    const Fake fake(faults);
+    const auto engine = CudaEngine::make({.path = path, .library = fake_library});
+    REQUIRE(!engine.has_value());
+    REQUIRE(engine.error().code == ENOTSUP);
+    return engine.error();
+}
+
+/// Many pages there and back, all at once.
+void scatter(CudaRig& rig, std::uint64_t seed) {
+    std::vector<Transfer> transfers(cuda_depth);
+    for (const Op op : {Op::write, Op::read}) {
+        for (std::uint32_t i = 0; i < cuda_depth; ++i) {
+            transfers[i] = {.offset = (i * 7 % cuda_depth) * 8192ULL,
+                            .staging = rig.slot(i).data(),
+                            .length = i % 3 == 0 ? 8192U : 4096U,
+                            .token = i,
+                            .op = op};
+            std::ranges::fill(rig.slot(i), std::byte{0x5A});
+            if (op == Op::write)
+                std::ranges::copy(random_bytes(transfers[i].length, seed + i), rig.slot(i).begin());
+        }
+        REQUIRE(rig.lane->submit(transfers) == cuda_depth);
+        REQUIRE(rig.ended(cuda_depth).size() == cuda_depth);
+    }
+    for (std::uint32_t i = 0; i < cuda_depth; ++i)
+        REQUIRE(
+            std::ranges::equal(random_bytes(transfers[i].length, seed + i), rig.slot(i).first(transfers[i].length)));
+}
+
+/// Times of a path: for one page, and by how much more for each further one, the same both ways.
+CudaTimes linear(CudaPath path, std::chrono::nanoseconds one, std::chrono::nanoseconds more) {
+    CudaTimes times{.path = path};
+    for (std::size_t size = 0; size < CudaPaths::sizes; ++size)
+        times.reads.at(size) = times.writes.at(size) = one + more * ((1U << size) - 1U);
+    return times;
+}
+
+} // namespace
+
+TEST_CASE("every path stores what was written, everywhere") {
+    for (const CudaPath path : paths)
+        for (const char* const faults : {"", "reorder=1,latency_us=10"}) {
+            INFO(name_of(path) << " " << faults);
+            CudaRig rig(faults, cuda_capacity, path);
+            rig.open();
+            Traffic traffic(rig, 21);
+            for (int i = 0; i < 30; ++i)
+                REQUIRE(traffic.batch());
+            REQUIRE(traffic.errors() == 0);
+            for (std::uint64_t i = 0; i < 20; ++i)
+                scatter(rig, 100 * i);
+        }
+}
+
+TEST_CASE("each path asks the driver for nothing but what it is named after") {
+    struct Row {
+        CudaPath path;
+        const char* calls;
+    };
+    for (const Row& row : {Row{CudaPath::engine, "cuMemcpyDtoHAsync cuMemcpyHtoDAsync cuStreamWriteValue32 "},
+                           Row{CudaPath::batch, "cuMemcpyBatchAsync cuStreamWriteValue32 "},
+                           Row{CudaPath::kernel, "cuLaunchKernel cuStreamWriteValue32 "}, Row{CudaPath::poll, ""}}) {
+        CudaRig rig("", cuda_capacity, row.path);
+        rig.open();
+        rig.fake.mark();
+        scatter(rig, 1);
+        REQUIRE(rig.fake.called() == row.calls);
+    }
+}
+
+TEST_CASE("many copies are one call") {
+    for (const CudaPath path : {CudaPath::batch, CudaPath::kernel}) {
+        CudaRig rig("", cuda_capacity, path);
+        rig.open();
+        const char* const call = path == CudaPath::batch ? "cuMemcpyBatchAsync" : "cuLaunchKernel";
+        const auto before = rig.fake.calls(call);
+        scatter(rig, 2);
+        REQUIRE(rig.fake.calls(call) == before + 2);
+    }
+}
+
+TEST_CASE("large copies are the copy engines' whatever the path, but for the program that polls") {
+    for (const CudaPath path : {CudaPath::batch, CudaPath::kernel, CudaPath::poll}) {
+        CudaRig rig("", cuda_capacity, path);
+        rig.open();
+        rig.fake.mark();
+        const auto bytes = random_bytes(cuda_slot, 3);
+        REQUIRE(rig.write(4096, bytes) == Status::ok);
+        REQUIRE(rig.read(4096, cuda_slot) == bytes);
+        const std::string called = rig.fake.called();
+        REQUIRE((called == "cuMemcpyDtoHAsync cuMemcpyHtoDAsync cuStreamWriteValue32 ") == (path != CudaPath::poll));
+    }
+}
+
+TEST_CASE("a GPU that breaks fails the lane on every path, and nothing behind it is answered") {
+    for (const CudaPath path : paths)
+        for (const unsigned number : {1, 3, 20})
+            for (const char* const fault : {"sticky_at={}:700", "lost_at={}", "blank_at={}:214"}) {
+                INFO(name_of(path) << " " << fault);
+                CudaRig rig("", cuda_capacity, path);
+                rig.open();
+                Traffic traffic(rig, number);
+                REQUIRE(traffic.batch());
+                rig.fake.arm(fmt::format(fmt::runtime(fault), number));
+                bool whole = true;
+                for (int i = 0; i < 100 && whole; ++i)
+                    whole = traffic.batch();
+                REQUIRE(!whole);
+                REQUIRE(rig.lane->failed());
+            }
+}
+
+TEST_CASE("a batch that the driver refuses for good fails the lane") {
+    for (const CudaPath path : {CudaPath::batch, CudaPath::kernel})
+        for (const unsigned number : {1, 2, 3}) {
+            CudaRig rig("", cuda_capacity, path);
+            rig.open();
+            rig.fake.arm(fmt::format("error_at={}:719", number));
+            const auto first = rig.write(0, random_bytes(4096, 1));
+            REQUIRE((first == Status::ok) == (number == 3)); // the batch, the word behind it, the next batch
+            if (number == 3)
+                REQUIRE(rig.read(0, 4096).empty());
+            REQUIRE(rig.lane->failed());
+        }
+}
+
+TEST_CASE("a batch that the driver finds invalid is tried one by one") {
+    for (const CudaPath path : {CudaPath::batch, CudaPath::kernel}) {
+        CudaRig rig("", cuda_capacity, path);
+        rig.open();
+        rig.fake.arm("error_at=1:1");
+        scatter(rig, 5);
+        REQUIRE(rig.fake.calls("cuMemcpyHtoDAsync") >= cuda_depth);
+    }
+}
+
+TEST_CASE("a GPU that stores wrong bits in a batch does not get past the warm-up") {
+    for (const CudaPath path : {CudaPath::batch, CudaPath::kernel, CudaPath::poll})
+        for (const unsigned number : {1, 20, 30, 60, 120, 200}) {
+            CudaRig rig("", cuda_capacity, path);
+            REQUIRE(rig.engine->open(rig.capacity).has_value());
+            REQUIRE(rig.engine->bind(rig.staging).has_value());
+            auto lane = rig.engine->lane(0, cuda_depth);
+            REQUIRE(lane.has_value());
+            // An operation that is no copy cannot be flipped: the one after it is.
+            rig.fake.arm(fmt::format("bitflip_at={}", number));
+            const auto begun = (*lane)->begin();
+            INFO(name_of(path) << " " << number);
+            if (begun)
+                continue;
+            REQUIRE(begun.error().message.find("must not hold pages") != std::string::npos);
+            rig.lane = std::move(*lane); // destroyed once nothing hangs
+        }
+}
+
+TEST_CASE("the program that polls ends with its lane") {
+    CudaRig rig("", cuda_capacity, CudaPath::poll);
+    rig.open();
+    scatter(rig, 6);
+    const auto before = std::chrono::steady_clock::now();
+    rig.lane.reset();
+    REQUIRE(std::chrono::steady_clock::now() - before < 1s);
+    rig.engine->unbind();
+    rig.bind(); // and another begins
+    scatter(rig, 7);
+}
+
+TEST_CASE("a mailbox is used many times over") {
+    CudaRig rig("", cuda_capacity, CudaPath::poll);
+    rig.open();
+    for (std::uint64_t i = 0; i < 100; ++i)
+        scatter(rig, i);
+}
+
+TEST_CASE("a path that cannot be had is refused with what it lacks") {
+    REQUIRE(no_engine("version=12040", CudaPath::batch).message.find("CUDA 12.8") != std::string::npos);
+    REQUIRE(no_engine("old_model=1", CudaPath::kernel).message.find("7.5") != std::string::npos);
+    REQUIRE(no_engine("old_model=1", CudaPath::poll).message.find("7.5") != std::string::npos);
+    REQUIRE(no_engine("display=1", CudaPath::poll).message.find("display") != std::string::npos);
+    // What the others lack does not keep copy engines from work.
+    for (const std::optional<CudaPath> path : {std::optional<CudaPath>(), std::optional(CudaPath::engine)}) {
+        CudaRig rig("version=12040,old_model=1,display=1", cuda_capacity, path);
+        rig.open();
+        scatter(rig, 8);
+        REQUIRE(rig.fake.calls("cuMemcpyHtoDAsync") > 0);
+    }
+}
+
+TEST_CASE("without a wish the paths are measured, and what came out is said") {
+    CudaRig rig("", cuda_capacity, std::nullopt);
+    rig.open();
+    scatter(rig, 9);
+    const std::string remarks = rig.engine->remarks();
+    INFO(remarks);
+    for (const char* const word : {"reads", "writes", "engine", "batch", "kernel", "1 and 64 pages"})
+        REQUIRE(remarks.find(word) != std::string::npos);
+    REQUIRE(remarks.find("poll") == std::string::npos);
+    CudaRig wish("", cuda_capacity, CudaPath::kernel);
+    wish.open();
+    REQUIRE(wish.engine->remarks().find("kernel") != std::string::npos);
+}
+
+TEST_CASE("measuring a slow GPU ends after a while, and one that breaks is an error") {
+    CudaRig rig("", cuda_capacity, std::nullopt);
+    REQUIRE(rig.engine->open(rig.capacity).has_value());
+    rig.fake.arm("latency_us=3000");
+    const auto before = std::chrono::steady_clock::now();
+    REQUIRE(rig.engine->bind(rig.staging).has_value());
+    REQUIRE(std::chrono::steady_clock::now() - before < 10s);
+    rig.engine->unbind();
+    rig.fake.arm("sticky_at=5:719");
+    const auto bound = rig.engine->bind(rig.staging);
+    REQUIRE(!bound.has_value());
+    REQUIRE(bound.error().code == EIO);
+}
+
+TEST_CASE("the quickest path is chosen for each number of copies, the first of equals") {
+    const auto engine = linear(CudaPath::engine, 8us, 1500ns);
+    const auto kernel = linear(CudaPath::kernel, 12us, 100ns);
+    const CudaPaths paths = cuda_choose_paths({engine, kernel});
+    REQUIRE(paths.of(Op::read, 1) == CudaPath::engine);
+    REQUIRE(paths.of(Op::read, 3) == CudaPath::engine); // 11 and 12.3 us
+    REQUIRE(paths.of(Op::read, 7) == CudaPath::engine); // as for 4: 12.5 and 12.3 us, which is no tenth
+    REQUIRE(paths.of(Op::read, 8) == CudaPath::kernel);
+    REQUIRE(paths.of(Op::write, 64) == CudaPath::kernel);
+    REQUIRE(paths.text() == "reads by engine, from 8 at once by kernel; writes by engine, from 8 at once by kernel");
+    REQUIRE(cuda_choose_paths({engine, linear(CudaPath::batch, 8us, 1499ns)}).of(Op::read, 64) == CudaPath::engine);
+    // Not measured is not the quickest.
+    REQUIRE(cuda_choose_paths({engine, CudaTimes{.path = CudaPath::batch}}).of(Op::write, 64) == CudaPath::engine);
+    REQUIRE(cuda_choose_paths({}).of(Op::write, 1) == CudaPath::engine);
+}
