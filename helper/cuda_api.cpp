@@ -31,6 +31,11 @@ using GetProcAddress = Code (*)(const char* name, void** function, int version, 
 void set_surroundings() {
     // What a GPU's kernels need is loaded by cuCtxCreate and not by the first copy, when that may not allocate.
     (void)::setenv("CUDA_MODULE_LOADING", "EAGER", 1); // NOLINT(concurrency-mt-unsafe): before any thread
+    // Programs for the GPU are compiled in memory: a cache would be files, at a time when the memory for them may be in
+    // our own device.
+    (void)::setenv("CUDA_CACHE_DISABLE", "1", 1); // NOLINT(concurrency-mt-unsafe): before any thread
+    // A stream of its own queue each: what waits in one must not wait for a program in another that never ends.
+    (void)::setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 1); // NOLINT(concurrency-mt-unsafe): before any thread
     // Not by way of an MPS server: that is another process, whose memory may lie in our device, and which may make us
     // wait for other users' programs. A pipe that cannot be there means none.
     (void)::setenv("CUDA_MPS_PIPE_DIRECTORY", "/dev/null/none", 1); // NOLINT(concurrency-mt-unsafe)

@@ -21,70 +21,73 @@ constexpr std::size_t words_room = 4096;
 constexpr std::size_t rounds = 7;
 constexpr std::size_t first_rounds = 2;
 
-/// For all paths together: a start must not take longer for a GPU that is slow today. And for one batch, until it
-/// counts as an error.
+/// For all paths together: a start must not take longer for a GPU that is slow today. And for one batch, until the GPU
+/// counts as one that hangs.
 constexpr auto budget = 200ms;
 constexpr auto patience = 5s;
 
 /// One path, ready to be measured.
 struct Course {
     CudaStreams& streams;
-    const CudaPinned& pinned;
+    CudaReach host;
     cuda::Address scratch;
+    Clock::time_point until;
 };
 
-/// How long so many copies take.
-Result<std::chrono::nanoseconds> time_batch(const Course& course, Op op, std::size_t count) {
+struct Timed {
+    std::chrono::nanoseconds time{}; ///< zero: there was no time left
+    Code code = Code::success;
+};
+
+/// How long so many copies take. Nothing is under way afterwards.
+Timed time_batch(const Course& course, Op op, std::size_t count) {
     std::array<CudaCopy, cuda::most_pieces> copies;
-    for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t at = words_room + i * page;
+    for (std::size_t i = 0; i < count; ++i)
         copies.at(i) = {.vram = course.scratch + i * page,
-                        .host = course.pinned.bytes().data() + at,
-                        .host_address = course.pinned.address() + at,
+                        .host = course.host.bytes.data() + i * page,
+                        .host_address = course.host.address + i * page,
                         .length = page};
-    }
     const auto start = Clock::now();
-    const auto started = course.streams.start(op, std::span(copies).first(count));
-    Code code = started.code;
-    auto now = Clock::now();
+    Code code = course.streams.start(op, std::span(copies).first(count)).code;
+    auto now = start;
     while (code == Code::success && course.streams.size() != 0) {
-        if (course.streams.take_done()) {
-            now = Clock::now();
-            continue;
-        }
-        if (Clock::now() - start > 1ms) { // it is slow, so asking does no harm
+        const bool done = course.streams.take_done().has_value();
+        now = Clock::now();
+        if (!done && now - start > 1ms) { // it is slow, so asking does no harm
             code = course.streams.ask();
             std::this_thread::yield();
         }
-        if (Clock::now() - start > patience)
-            return fail(EIO, "the GPU does not answer");
+        if (now - start > patience)
+            cuda_leave_hung_gpu();
     }
-    if (code != Code::success)
-        return fail(EIO, "the GPU does not copy ({})", static_cast<std::uint32_t>(code));
-    return now - start;
+    if (code != Code::success && !course.streams.drain(patience))
+        cuda_leave_hung_gpu();
+    return {.time = now - start, .code = code};
 }
 
-Result<std::chrono::nanoseconds> usual_time(const Course& course, Op op, std::size_t count) {
+Timed usual_time(const Course& course, Op op, std::size_t count) {
     std::array<std::chrono::nanoseconds, rounds> times{};
     for (std::size_t round = 0; round < first_rounds + rounds; ++round) {
-        const auto time = time_batch(course, op, count);
-        if (!time)
-            return time;
-        times.at(round < first_rounds ? 0 : round - first_rounds) = *time;
+        if (Clock::now() >= course.until)
+            return {};
+        const Timed timed = time_batch(course, op, count);
+        if (timed.code != Code::success)
+            return timed;
+        times.at(round < first_rounds ? 0 : round - first_rounds) = timed.time;
     }
     std::ranges::nth_element(times, times.begin() + rounds / 2);
-    return times.at(rounds / 2);
+    return {.time = times.at(rounds / 2)};
 }
 
 /// All numbers of copies, until time is up.
-Result<CudaTimes> time_path(const Course& course, CudaPath path, Clock::time_point until) {
+CudaTimes time_path(const Course& course, CudaPath path) {
     CudaTimes times{.path = path};
-    for (std::size_t size = 0; size < CudaPaths::sizes && Clock::now() < until; ++size)
+    for (std::size_t size = 0; size < CudaPaths::sizes; ++size)
         for (const Op op : {Op::read, Op::write}) {
-            auto time = usual_time(course, op, std::size_t{1} << size);
-            if (!time)
-                return pass_on(time);
-            (op == Op::read ? times.reads : times.writes).at(size) = *time;
+            const Timed timed = usual_time(course, op, std::size_t{1} << size);
+            if (timed.code != Code::success)
+                return {.path = path, .code = timed.code};
+            (op == Op::read ? times.reads : times.writes).at(size) = timed.time;
         }
     return times;
 }
@@ -108,39 +111,40 @@ CudaPaths cuda_choose_paths(const std::vector<CudaTimes>& measured) {
 }
 
 Result<std::vector<CudaTimes>> cuda_measure_paths(const CudaApi& api, const CudaKernels* kernels,
-                                                  cuda::Address scratch) {
+                                                  std::span<const CudaPath> candidates, cuda::Address scratch) {
     const auto until = Clock::now() + budget;
-    std::vector<CudaPath> candidates{CudaPath::engine};
-    if (api.MemcpyBatchAsync != nullptr)
-        candidates.push_back(CudaPath::batch);
-    if (kernels != nullptr)
-        candidates.push_back(CudaPath::kernel);
     std::vector<CudaTimes> measured;
     for (const CudaPath path : candidates) {
         auto pinned = CudaPinned::make(api, words_room + cuda::most_pieces * page);
         if (!pinned)
             return pass_on(pinned);
-        auto streams = CudaStreams::make(api, kernels, CudaPaths(path), pinned->bytes().first(words_room),
-                                         pinned->address(), cuda::most_pieces);
+        const CudaReach all{.bytes = pinned->bytes(), .address = pinned->address()};
+        auto streams = CudaStreams::make(api, kernels, CudaPaths(path), all.part(0, words_room), cuda::most_pieces);
         if (!streams)
             return pass_on(streams);
-        auto times = time_path({.streams = **streams, .pinned = *pinned, .scratch = scratch}, path, until);
-        if (!times)
-            return pass_on(times);
-        measured.push_back(*times);
+        measured.push_back(time_path({.streams = **streams,
+                                      .host = all.part(words_room, cuda::most_pieces * page),
+                                      .scratch = scratch,
+                                      .until = until},
+                                     path));
+        if (path == CudaPath::engine && measured.back().code != Code::success)
+            return fail(EIO, "the GPU does not copy: {}", api.text(measured.back().code));
     }
     return measured;
 }
 
-std::string cuda_times_text(const std::vector<CudaTimes>& measured) {
+std::string cuda_times_text(const CudaApi& api, const std::vector<CudaTimes>& measured) {
     const auto us = [](std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1000; };
     std::string text;
     for (const auto rows : {&CudaTimes::reads, &CudaTimes::writes}) {
         text +=
             fmt::format("{} of 1 and {} pages:", rows == &CudaTimes::reads ? "reads" : "; writes", cuda::most_pieces);
-        for (const CudaTimes& times : measured)
-            text += fmt::format("{} {} {:.1f} and {:.1f} us", &times == measured.data() ? "" : ",", name_of(times.path),
-                                us((times.*rows).front()), us((times.*rows).back()));
+        for (const CudaTimes& times : measured) {
+            text += fmt::format("{} {} ", &times == measured.data() ? "" : ",", name_of(times.path));
+            text += times.code != Code::success
+                        ? "not: " + api.text(times.code)
+                        : fmt::format("{:.1f} and {:.1f} us", us((times.*rows).front()), us((times.*rows).back()));
+        }
     }
     return text;
 }

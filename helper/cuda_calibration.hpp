@@ -3,6 +3,7 @@
 
 #include <array>
 #include <chrono>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,18 +23,21 @@ struct CudaTimes {
     CudaPath path = CudaPath::engine;
     Row reads{};
     Row writes{};
+    cuda::Code code = cuda::Code::success; ///< why it cannot be used
 };
 
 /// The quickest path for each number of copies and direction. A path takes the place of one before it in the list only
 /// if it is a tenth quicker: copy engines come first, for they take nothing from those who compute on the GPU.
 [[nodiscard]] CudaPaths cuda_choose_paths(const std::vector<CudaTimes>& measured);
 
-/// Measures all paths that this driver and, with `kernels`, this GPU have: some milliseconds, a fifth of a second at
-/// most. `scratch` is room for cuda::most_pieces pages. Error EIO if the GPU does not do as told.
+/// Measures these paths, none of which is CudaPath::poll: some milliseconds, and a fifth of a second with a slow GPU,
+/// which is then not measured to the end. `scratch` is room for cuda::most_pieces pages. A path that the driver refuses
+/// has the reason in its times; that is an error, EIO, only of CudaPath::engine. Does not return if the GPU hangs.
 [[nodiscard]] Result<std::vector<CudaTimes>> cuda_measure_paths(const CudaApi& api, const CudaKernels* kernels,
+                                                                std::span<const CudaPath> candidates,
                                                                 cuda::Address scratch);
 
 /// For people: "reads of 1 and 64 pages: engine 8.1 and 97.0 us, kernel ...; writes ...".
-[[nodiscard]] std::string cuda_times_text(const std::vector<CudaTimes>& measured);
+[[nodiscard]] std::string cuda_times_text(const CudaApi& api, const std::vector<CudaTimes>& measured);
 
 } // namespace vramswap

@@ -46,6 +46,9 @@ public:
     /// Copies that are under way.
     [[nodiscard]] virtual std::size_t size() const noexcept = 0;
 
+    /// By the lane's thread, before the first copy; all that could wait for another lane's work has been done before.
+    [[nodiscard]] virtual cuda::Code begin() noexcept { return cuda::Code::success; }
+
     /// Starts copies, in no order, all in the direction of `op`. There must be room.
     [[nodiscard]] virtual Started start(Op op, std::span<const CudaCopy> copies) noexcept = 0;
 
@@ -58,5 +61,19 @@ public:
     /// Waits until the GPU does nothing more for us, or for so long. False: it still does.
     [[nodiscard]] virtual bool drain(std::chrono::milliseconds patience) noexcept = 0;
 };
+
+/// Host memory that the GPU reaches.
+struct CudaReach {
+    std::span<std::byte> bytes;
+    cuda::Address address = 0; ///< where the GPU sees it
+
+    [[nodiscard]] CudaReach part(std::size_t offset, std::size_t length) const {
+        return {.bytes = bytes.subspan(offset, length), .address = address + offset};
+    }
+};
+
+/// For a GPU that does not let go of memory that it was given: ends the process, with a word why. The end of a process,
+/// and of all that it shares with the GPU, is the driver's to bring about.
+[[noreturn]] void cuda_leave_hung_gpu() noexcept;
 
 } // namespace vramswap

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "cuda_calibration.hpp"
+#include "cuda_mailbox.hpp"
 #include "vramswap.h"
 
 namespace vramswap {
@@ -22,7 +23,7 @@ Result<std::unique_ptr<CudaEngine>> CudaEngine::make(const Wishes& wishes) {
     auto chosen = cuda_device_choose(*gpus, wishes.gpu);
     if (!chosen)
         return pass_on(chosen);
-    std::unique_ptr<CudaEngine> engine(new CudaEngine(*api, std::move(*chosen), wishes.path));
+    std::unique_ptr<CudaEngine> engine(new CudaEngine(*api, std::move(*chosen), wishes));
     if (auto able = cuda_device_check(engine->api_, engine->gpu_); !able)
         return pass_on(able);
     auto context = CudaContext::make(engine->api_, engine->gpu_);
@@ -34,44 +35,60 @@ Result<std::unique_ptr<CudaEngine>> CudaEngine::make(const Wishes& wishes) {
     return engine;
 }
 
-/// What the path that was asked for needs; without a wish, what there is.
-Result<void> CudaEngine::prepare_path() {
-    if (path_ == CudaPath::engine)
-        return {};
-    if (path_ == CudaPath::batch) {
-        if (api_.MemcpyBatchAsync == nullptr)
-            return fail(ENOTSUP, "--cuda-path batch: NVIDIA's driver has no cuMemcpyBatchAsync; it came with CUDA 12.8 "
-                                 "(driver 570)");
-        return {};
-    }
-    int limited = 0;
-    if (path_ == CudaPath::poll &&
-        api_.DeviceGetAttribute(&limited, cuda::Attribute::kernel_exec_timeout, gpu_.device) == Code::success &&
-        limited != 0)
-        return fail(ENOTSUP,
-                    "--cuda-path poll: {} drives a display, and programs on it are ended after a few seconds; "
-                    "only a GPU without a display can run one for ever",
-                    gpu_.text());
-    auto kernels = CudaKernels::make(api_);
-    if (kernels)
-        kernels_.emplace(std::move(*kernels));
-    else if (path_)
-        return fail(ENOTSUP, "--cuda-path {}: {}", name_of(*path_), kernels.error().message);
+/// Zero if the driver does not say.
+int CudaEngine::attribute(cuda::Attribute attribute) const {
+    int value = 0;
+    return api_.DeviceGetAttribute(&value, attribute, gpu_.device) == Code::success ? value : 0;
+}
+
+/// The path that was wished for cannot be had.
+Result<void> CudaEngine::give_up_path(const std::string& why) {
+    if (!contents_)
+        return fail(ENOTSUP, "--cuda-path {}: {}", name_of(path_.value_or(CudaPath::engine)), why);
+    remarks_ = fmt::format("not by {}, as --cuda-path says ({}); contents are worth more",
+                           name_of(path_.value_or(CudaPath::engine)), why);
+    path_ = CudaPath::engine;
     return {};
 }
 
+/// What the path that was wished for needs; without a wish, what there is.
+Result<void> CudaEngine::prepare_path() {
+    if (path_ == CudaPath::engine)
+        return {};
+    if (path_ == CudaPath::batch)
+        return api_.MemcpyBatchAsync != nullptr ? Result<void>()
+                                                : give_up_path("NVIDIA's driver has no cuMemcpyBatchAsync; it came "
+                                                               "with CUDA 12.8 (driver 570)");
+    if (path_ == CudaPath::poll && attribute(cuda::Attribute::kernel_exec_timeout) != 0)
+        return give_up_path(gpu_.text() + " drives a display, and programs on it are ended after a few seconds; only a "
+                                          "GPU without a display can run one for ever");
+    auto kernels = CudaKernels::make(api_);
+    if (kernels)
+        kernels_.emplace(std::move(*kernels));
+    return kernels || !path_ ? Result<void>() : give_up_path(kernels.error().message);
+}
+
+/// Once for all sessions.
 Result<void> CudaEngine::choose_paths() {
-    if (path_) {
-        paths_ = CudaPaths(*path_ == CudaPath::poll ? CudaPath::engine : *path_);
-        remarks_ = fmt::format("the GPU copies by {}, as --cuda-path says", name_of(*path_));
+    if (std::exchange(chosen_, true) || path_ == CudaPath::engine || path_ == CudaPath::poll) {
+        if (remarks_.empty() && path_)
+            remarks_ = fmt::format("the GPU copies by {}, as --cuda-path says", name_of(*path_));
         return {};
     }
-    const auto measured = cuda_measure_paths(api_, kernels_ ? &*kernels_ : nullptr, store_->scratch());
+    std::vector<CudaPath> candidates{CudaPath::engine};
+    if (path_)
+        candidates.push_back(*path_);
+    if (!path_ && api_.MemcpyBatchAsync != nullptr)
+        candidates.push_back(CudaPath::batch);
+    if (!path_ && kernels_)
+        candidates.push_back(CudaPath::kernel);
+    const auto measured = cuda_measure_paths(api_, kernels_ ? &*kernels_ : nullptr, candidates, store_->scratch());
     if (!measured)
-        return fail(measured.error().code, "the GPU's ways to copy could not be measured: {}",
-                    measured.error().message);
-    paths_ = cuda_choose_paths(*measured);
-    remarks_ = fmt::format("the GPU copies {} ({})", paths_.text(), cuda_times_text(*measured));
+        return std::unexpected(measured.error());
+    if (path_ && measured->back().code != Code::success)
+        return give_up_path(fmt::format("the driver refuses it, {}", api_.text(measured->back().code)));
+    paths_ = path_ ? CudaPaths(*path_) : cuda_choose_paths(*measured);
+    remarks_ = fmt::format("the GPU copies {} ({})", paths_.text(), cuda_times_text(api_, *measured));
     return {};
 }
 
@@ -138,11 +155,22 @@ void CudaEngine::unbind() noexcept {
     if (!staging_.bytes.empty())
         (void)api_.MemHostUnregister(staging_.bytes.data());
     staging_ = {};
+    own_.clear();
 }
 
 Result<std::unique_ptr<Lane>> CudaEngine::lane(unsigned /*queue*/, unsigned depth) {
     if (!store_ || !context_ || staging_.bytes.empty())
         return fail(EINVAL, "the GPU has no store yet, or no staging");
+    if (const int processors = attribute(cuda::Attribute::multiprocessor_count);
+        path_ == CudaPath::poll && (own_.size() + 1) * CudaMailbox::blocks > static_cast<std::size_t>(processors))
+        return fail(ENOTSUP,
+                    "--cuda-path poll: {} has {} multiprocessors, and each queue takes {}; choose another path, or "
+                    "fewer queues (the module's parameter)",
+                    gpu_.text(), processors, CudaMailbox::blocks);
+    auto own = CudaPinned::make(api_, CudaLane::own_room);
+    if (!own)
+        return pass_on(own);
+    own_.push_back(std::move(*own));
     return CudaLane::make({.api = api_,
                            .context = context_->get(),
                            .kernels = kernels_ ? &*kernels_ : nullptr,
@@ -152,6 +180,7 @@ Result<std::unique_ptr<Lane>> CudaEngine::lane(unsigned /*queue*/, unsigned dept
                            .capacity = store_->capacity(),
                            .scratch = store_->scratch(),
                            .staging = staging_,
+                           .own = {.bytes = own_.back().bytes(), .address = own_.back().address()},
                            .depth = depth});
 }
 

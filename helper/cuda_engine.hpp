@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "cuda_api.hpp"
 #include "cuda_device.hpp"
@@ -28,11 +29,13 @@ public:
     struct Wishes {
         std::string gpu;              ///< as for cuda_device_choose
         std::optional<CudaPath> path; ///< none: what a measurement finds the quickest, but never CudaPath::poll
+        bool contents = false;        ///< there are some to be taken over: they are worth more than the path
         std::string library = CudaApi::library_name;
     };
 
     /// Loads the driver and takes a share of a GPU, but no memory yet. Errors as of CudaApi::load, cuda_device_choose,
-    /// cuda_device_check, CudaContext::make, and ENOTSUP if driver or GPU cannot copy in the way that is wished for.
+    /// cuda_device_check, CudaContext::make, and ENOTSUP if driver or GPU cannot copy in the way that is wished for
+    /// (later, from bind and lane, too).
     [[nodiscard]] static Result<std::unique_ptr<CudaEngine>> make(const Wishes& wishes);
 
     CudaEngine(const CudaEngine&) = delete;
@@ -61,10 +64,12 @@ public:
     [[nodiscard]] std::string remarks() const override { return remarks_; }
 
 private:
-    CudaEngine(const CudaApi& api, CudaGpu gpu, std::optional<CudaPath> path)
-        : api_(api), gpu_(std::move(gpu)), path_(path) {}
+    CudaEngine(const CudaApi& api, CudaGpu gpu, const Wishes& wishes)
+        : api_(api), gpu_(std::move(gpu)), path_(wishes.path), contents_(wishes.contents) {}
 
+    [[nodiscard]] int attribute(cuda::Attribute attribute) const;
     [[nodiscard]] Result<void> prepare_path();
+    [[nodiscard]] Result<void> give_up_path(const std::string& why);
     [[nodiscard]] Result<void> choose_paths();
 
     CudaApi api_; ///< what all others here borrow
@@ -73,10 +78,13 @@ private:
     std::optional<CudaContext> context_;
     std::optional<CudaKernels> kernels_;
     std::optional<CudaStore> store_;
-    CudaReach staging_; ///< registered
+    CudaReach staging_;           ///< registered
+    std::vector<CudaPinned> own_; ///< of the lanes
     std::optional<CudaPath> path_;
+    bool contents_;
     CudaPaths paths_;
     std::string remarks_;
+    bool chosen_ = false;
 };
 
 } // namespace vramswap

@@ -5,8 +5,6 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <thread>
 
 #include "cuda_mailbox.hpp"
@@ -42,28 +40,24 @@ constexpr auto drain_patience = 2s;
 
 /// The words that say what is done: a line for the zeroes', then the copier's.
 constexpr std::size_t line = 64;
-constexpr std::size_t words_room = 4096;
-static_assert(line + CudaStreams::words_room <= words_room);
+static_assert(line + std::max(CudaStreams::words_room, CudaMailbox::room_for_all) <= CudaLane::words_room);
 
 /// Lengths that the warm-up moves, bytes: the smallest request, that of the usual slot, and the largest slot's.
 constexpr std::array<std::uint32_t, 3> warm_lengths{4096, 128U << 10, VRAMSWAP_MAX_SLOT_SIZE};
-constexpr std::size_t warm_room = warm_lengths.back();
 constexpr std::size_t page = warm_lengths.front();
-static_assert(warm_room <= CudaStore::scratch_size && zero_pieces * zero_piece <= CudaStore::scratch_size);
+constexpr std::size_t warm_room = CudaLane::warm_room;
+static_assert(warm_room == warm_lengths.back() && warm_room <= CudaStore::scratch_size &&
+              zero_pieces * zero_piece <= CudaStore::scratch_size);
 static_assert(cuda::most_pieces * page <= warm_room);
-
-CudaReach part(const CudaReach& whole, std::size_t offset, std::size_t length) {
-    return {.bytes = whole.bytes.subspan(offset, length), .address = whole.address + offset};
-}
 
 Result<std::unique_ptr<CudaCopier>> make_copier(const CudaLaneParts& parts, const CudaReach& words) {
     if (parts.polling) {
-        auto mailbox = CudaMailbox::make(parts.api, *parts.kernels);
+        auto mailbox = CudaMailbox::make(parts.api, *parts.kernels, words);
         if (!mailbox)
             return pass_on(mailbox);
         return std::move(*mailbox);
     }
-    auto streams = CudaStreams::make(parts.api, parts.kernels, parts.paths, words.bytes, words.address,
+    auto streams = CudaStreams::make(parts.api, parts.kernels, parts.paths, words,
                                      std::min<std::size_t>(parts.depth, most_copies));
     if (!streams)
         return pass_on(streams);
@@ -72,33 +66,27 @@ Result<std::unique_ptr<CudaCopier>> make_copier(const CudaLaneParts& parts, cons
 
 } // namespace
 
-CudaLane::CudaLane(const CudaLaneParts& parts, CudaPinned pinned, std::unique_ptr<CudaCopier> copier, CudaTrack zeroes)
-    : parts_(parts), pinned_(std::move(pinned)), copier_(std::move(copier)), zeroes_(std::move(zeroes)),
-      zeroing_(parts.depth), done_(parts.depth) {}
+CudaLane::CudaLane(const CudaLaneParts& parts, std::unique_ptr<CudaCopier> copier, CudaTrack zeroes)
+    : parts_(parts), copier_(std::move(copier)), zeroes_(std::move(zeroes)), zeroing_(parts.depth), done_(parts.depth) {
+}
 
 Result<std::unique_ptr<CudaLane>> CudaLane::make(const CudaLaneParts& parts) {
-    auto pinned = CudaPinned::make(parts.api, words_room + 2 * warm_room);
-    if (!pinned)
-        return pass_on(pinned);
-    const CudaReach words{.bytes = pinned->bytes().first(words_room), .address = pinned->address()};
-    auto zeroes = CudaTrack::make(parts.api, words.bytes.first(line), words.address, zero_pieces);
+    assert(parts.own.bytes.size() >= own_room);
+    auto zeroes = CudaTrack::make(parts.api, parts.own.bytes.first(line), parts.own.address, zero_pieces);
     if (!zeroes)
         return pass_on(zeroes);
-    auto copier = make_copier(parts, part(words, line, CudaStreams::words_room));
+    auto copier = make_copier(parts, parts.own.part(line, words_room - line));
     if (!copier)
         return pass_on(copier);
-    return std::unique_ptr<CudaLane>(new CudaLane(parts, std::move(*pinned), std::move(*copier), std::move(*zeroes)));
+    return std::unique_ptr<CudaLane>(new CudaLane(parts, std::move(*copier), std::move(*zeroes)));
 }
 
 /// Nobody destroys a lane with transfers in flight but a program that ends or starts in vain; then waiting is right.
-/// But not for a GPU that hangs: the end of the process, with all that it shares with the GPU, is the driver's to bring
-/// about.
+/// But not for a GPU that hangs.
 CudaLane::~CudaLane() {
     const bool copied = copier_->drain(drain_patience);
-    if (copied && (zeroes_.empty() || zeroes_.drain(drain_patience)))
-        return;
-    fmt::print(stderr, "the GPU hangs: vramswapd ends without waiting for it\n");
-    std::_Exit(EXIT_FAILURE);
+    if (!zeroes_.drain(drain_patience) || !copied)
+        cuda_leave_hung_gpu();
 }
 
 // ---- transfers ----
@@ -348,16 +336,20 @@ Result<void> CudaLane::warm_batches(CudaReach sent, CudaReach back) {
     return {};
 }
 
-/// As many copies and tickets at once as ever, both ways together.
-Result<void> CudaLane::warm_full(CudaReach host) {
-    const CudaCopy copy{.vram = parts_.scratch,
-                        .host = host.bytes.data(),
-                        .host_address = host.address,
-                        .length = page,
-                        .token = CudaTrack::nobody};
+/// As much at once as ever, both ways together, in batches of that size, of which every other is large copies.
+Result<void> CudaLane::warm_full(CudaReach host, std::size_t at_once) {
+    std::array<CudaCopy, cuda::most_pieces> copies;
+    bool large = false;
     for (const Op op : {Op::write, Op::read})
-        while (!failed_ && copier_->room(op) != 0)
-            start(op, std::span(&copy, 1));
+        for (std::size_t room = copier_->room(op); !failed_ && room != 0; room = copier_->room(op)) {
+            std::ranges::fill(copies, CudaCopy{.vram = parts_.scratch,
+                                               .host = host.bytes.data(),
+                                               .host_address = host.address,
+                                               .length = large ? CudaStreams::large : std::uint32_t{page},
+                                               .token = CudaTrack::nobody});
+            start(op, std::span(copies).first(std::min(room, at_once)));
+            large = !large;
+        }
     return wait();
 }
 
@@ -381,7 +373,7 @@ Result<void> CudaLane::expect(std::span<const std::byte> bytes, CudaReach back) 
 /// we may use them.
 Result<void> CudaLane::round_trip(std::span<const std::byte> sent, CudaReach back) {
     const std::size_t length = std::min(sent.size(), parts_.staging.bytes.size());
-    const CudaReach staged = part(parts_.staging, 0, length);
+    const CudaReach staged = parts_.staging.part(0, length);
     std::ranges::copy(sent.first(length), staged.bytes.begin());
     if (auto done = move(Op::write, staged, length); !done)
         return done; // and leave the memory alone: the GPU may be at it still
@@ -395,9 +387,8 @@ Result<void> CudaLane::round_trip(std::span<const std::byte> sent, CudaReach bac
 /// What libcuda sets up at first use it shall set up now. And what comes back is compared: a GPU or a driver that does
 /// not even store this must not get anybody's pages.
 Result<void> CudaLane::warm_up() {
-    const CudaReach all{.bytes = pinned_.bytes(), .address = pinned_.address()};
-    const CudaReach sent = part(all, words_room, warm_room);
-    const CudaReach back = part(all, words_room + warm_room, warm_room);
+    const CudaReach sent = parts_.own.part(words_room, warm_room);
+    const CudaReach back = parts_.own.part(words_room + warm_room, warm_room);
     const std::vector<std::byte> zeroes(warm_room);
     for (std::size_t i = 0; i < sent.bytes.size(); ++i)
         sent.bytes[i] = static_cast<std::byte>(i * 31 + i / 251); // no two blocks alike
@@ -408,14 +399,19 @@ Result<void> CudaLane::warm_up() {
         if (!done)
             return done;
     }
-    return in_turn([&] { return warm_zeroes(zero_pieces * zero_piece); }, [&] { return warm_batches(sent, back); },
-                   [&] { return warm_full(back); });
+    auto warm =
+        in_turn([&] { return warm_zeroes(zero_pieces * zero_piece); }, [&] { return warm_batches(sent, back); });
+    for (std::size_t at_once = 1; warm && at_once <= cuda::most_pieces; at_once *= 2)
+        warm = warm_full(back, at_once);
+    return warm;
 }
 
 Result<void> CudaLane::begin() {
     if (const Code code = parts_.api.CtxSetCurrent(parts_.context); code != Code::success)
         return fail(EIO, "the GPU's context does not work: {}", parts_.api.text(code));
     begun_ = true;
+    if (const Code code = copier_->begin(); code != Code::success)
+        return fail(EIO, "the GPU does not start the program that looks for copies: {}", parts_.api.text(code));
     return warm_up();
 }
 

@@ -16,26 +16,22 @@
 #include "engine.hpp"
 #include "error.hpp"
 #include "fixed_queue.hpp"
+#include "vramswap.h"
 
 namespace vramswap {
-
-/// Host memory that the GPU reaches.
-struct CudaReach {
-    std::span<std::byte> bytes;
-    cuda::Address address = 0; ///< where the GPU sees it
-};
 
 /// What a CudaLane works with. All is borrowed and must outlive the lane.
 struct CudaLaneParts {
     const CudaApi& api;
     cuda::Context context = nullptr;
     const CudaKernels* kernels = nullptr; ///< null if nothing asks for them
-    CudaPaths paths;
+    CudaPaths paths{};
     bool polling = false;       ///< a program on the GPU looks for copies; `paths` do not count then
     cuda::Address store = 0;    ///< where offset 0 lies
     std::uint64_t capacity = 0; ///< bytes
     cuda::Address scratch = 0;  ///< CudaStore::scratch_size bytes to play with, in begin only
     CudaReach staging;          ///< registered with the driver
+    CudaReach own;              ///< CudaLane::own_room zero bytes, not to be freed while any lane is there
     unsigned depth = 0;         ///< transfers in flight at most
 };
 
@@ -53,6 +49,11 @@ struct CudaLaneParts {
 /// others are made, and only a GPU can prove the rest.
 class CudaLane final : public Lane {
 public:
+    /// Host memory that a lane needs for itself: words that say what is done, and what the warm-up moves. Bytes.
+    static constexpr std::size_t words_room = 8192;
+    static constexpr std::size_t warm_room = VRAMSWAP_MAX_SLOT_SIZE;
+    static constexpr std::size_t own_room = words_room + 2 * warm_room;
+
     [[nodiscard]] static Result<std::unique_ptr<CudaLane>> make(const CudaLaneParts& parts);
 
     CudaLane(const CudaLane&) = delete;
@@ -70,7 +71,7 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
-    CudaLane(const CudaLaneParts& parts, CudaPinned pinned, std::unique_ptr<CudaCopier> copier, CudaTrack zeroes);
+    CudaLane(const CudaLaneParts& parts, std::unique_ptr<CudaCopier> copier, CudaTrack zeroes);
 
     // Of transfers.
     [[nodiscard]] bool within_store(const Transfer& transfer) const noexcept;
@@ -90,7 +91,7 @@ private:
     // Of the warm-up.
     [[nodiscard]] Result<void> warm_up();
     [[nodiscard]] Result<void> warm_batches(CudaReach sent, CudaReach back);
-    [[nodiscard]] Result<void> warm_full(CudaReach host);
+    [[nodiscard]] Result<void> warm_full(CudaReach host, std::size_t at_once);
     [[nodiscard]] Result<void> round_trip(std::span<const std::byte> sent, CudaReach back);
     [[nodiscard]] Result<void> warm_zeroes(std::uint32_t length);
     [[nodiscard]] Result<void> expect(std::span<const std::byte> bytes, CudaReach back);
@@ -100,7 +101,6 @@ private:
     [[nodiscard]] Error broken() const;
 
     CudaLaneParts parts_;
-    CudaPinned pinned_; ///< lines for the words that say what is done, then room for the warm-up
     std::unique_ptr<CudaCopier> copier_;
     CudaTrack zeroes_;
     FixedQueue<Transfer> zeroing_; ///< what is left to be started

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
-#include <cerrno>
 #include <thread>
 
 namespace vramswap {
@@ -14,23 +13,20 @@ using cuda::Code;
 
 /// Where the answers lie, behind the entries.
 constexpr std::size_t answers_at = CudaMailbox::entries * sizeof(cuda::Piece);
-constexpr std::size_t room_for_all = answers_at + CudaMailbox::entries * sizeof(std::uint32_t);
 
 } // namespace
 
-Result<std::unique_ptr<CudaMailbox>> CudaMailbox::make(const CudaApi& api, const CudaKernels& kernels) {
-    auto pinned = CudaPinned::make(api, room_for_all);
-    if (!pinned)
-        return pass_on(pinned);
+Result<std::unique_ptr<CudaMailbox>> CudaMailbox::make(const CudaApi& api, const CudaKernels& kernels,
+                                                       const CudaReach& box) {
+    assert(box.bytes.size() >= room_for_all);
     auto stream = CudaStream::make(api);
     if (!stream)
         return pass_on(stream);
-    std::unique_ptr<CudaMailbox> mailbox(new CudaMailbox(api, std::move(*pinned), std::move(*stream)));
-    const cuda::Address address = mailbox->pinned_.address();
-    if (const Code code = kernels.poll(mailbox->stream_.get(), address, address + answers_at, entries, blocks);
-        code != Code::success)
-        return fail(EIO, "the GPU does not start the program that looks for copies: {}", api.text(code));
-    return mailbox;
+    return std::unique_ptr<CudaMailbox>(new CudaMailbox(api, kernels, box, std::move(*stream)));
+}
+
+Code CudaMailbox::begin() noexcept {
+    return kernels_.poll(stream_.get(), box_.address, box_.address + answers_at, entries, blocks);
 }
 
 /// Uses the next entry. There must be one.
@@ -41,7 +37,7 @@ void CudaMailbox::post(const cuda::Piece& piece, std::uint32_t token) noexcept {
     ++under_way_;
     Posted& posted = posted_[entry];
     posted = {.token = token, .turn = posted.turn + 1, .waiting = true};
-    auto& place = *reinterpret_cast<cuda::Piece*>(pinned_.bytes().data() + entry * sizeof(cuda::Piece));
+    auto& place = *reinterpret_cast<cuda::Piece*>(box_.bytes.data() + entry * sizeof(cuda::Piece));
     place.from = piece.from;
     place.to = piece.to;
     place.length = piece.length;
@@ -58,7 +54,7 @@ CudaCopier::Started CudaMailbox::start(Op op, std::span<const CudaCopy> copies) 
 }
 
 bool CudaMailbox::answered(unsigned entry) noexcept {
-    auto& word = *reinterpret_cast<std::uint32_t*>(pinned_.bytes().data() + answers_at + entry * sizeof(std::uint32_t));
+    auto& word = *reinterpret_cast<std::uint32_t*>(box_.bytes.data() + answers_at + entry * sizeof(std::uint32_t));
     return std::atomic_ref(word).load(std::memory_order_acquire) == posted_[entry].turn;
 }
 

@@ -30,8 +30,13 @@ public:
     static constexpr unsigned blocks = 8;
     static_assert(entries % blocks == 0);
 
-    /// Starts the program. Borrows `kernels`.
-    [[nodiscard]] static Result<std::unique_ptr<CudaMailbox>> make(const CudaApi& api, const CudaKernels& kernels);
+    /// So many bytes lie in the mailbox.
+    static constexpr std::size_t room_for_all = entries * (sizeof(cuda::Piece) + sizeof(std::uint32_t));
+
+    /// Borrows `kernels` and `box`, room_for_all zero bytes at least. That must not be freed while any program of this
+    /// context runs, another lane's or this one's: the driver waits for them then.
+    [[nodiscard]] static Result<std::unique_ptr<CudaMailbox>> make(const CudaApi& api, const CudaKernels& kernels,
+                                                                   const CudaReach& box);
 
     CudaMailbox(const CudaMailbox&) = delete;
     CudaMailbox& operator=(const CudaMailbox&) = delete;
@@ -42,6 +47,9 @@ public:
     /// Half of what is free: the other half is for the other direction, and callers need not know that it is one room.
     [[nodiscard]] std::size_t room(Op /*op*/) const noexcept override { return (entries - used_) / 2; }
     [[nodiscard]] std::size_t size() const noexcept override { return under_way_; }
+
+    /// Starts the program.
+    [[nodiscard]] cuda::Code begin() noexcept override;
     [[nodiscard]] Started start(Op op, std::span<const CudaCopy> copies) noexcept override;
     [[nodiscard]] std::optional<std::uint32_t> take_done() noexcept override;
     [[nodiscard]] cuda::Code ask() noexcept override;
@@ -54,14 +62,15 @@ private:
         bool waiting = false;
     };
 
-    CudaMailbox(const CudaApi& api, CudaPinned pinned, CudaStream stream)
-        : api_(api), pinned_(std::move(pinned)), stream_(std::move(stream)), posted_(entries) {}
+    CudaMailbox(const CudaApi& api, const CudaKernels& kernels, const CudaReach& box, CudaStream stream)
+        : api_(api), kernels_(kernels), box_(box), stream_(std::move(stream)), posted_(entries) {}
 
     void post(const cuda::Piece& piece, std::uint32_t token) noexcept;
     [[nodiscard]] bool answered(unsigned entry) noexcept;
 
     const CudaApi& api_;
-    CudaPinned pinned_;
+    const CudaKernels& kernels_;
+    CudaReach box_;
     CudaStream stream_;
     std::vector<Posted> posted_;
     unsigned first_ = 0;     ///< the oldest entry in use

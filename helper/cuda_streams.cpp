@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cstdio>
+#include <cstdlib>
 
 namespace vramswap {
 namespace {
@@ -14,10 +16,6 @@ using cuda::Code;
 /// costs little beside so many copies.
 constexpr std::size_t copies_per_ticket = 16;
 
-/// Copies of so many bytes or more are made one by one by the copy engines, which need no help to be as fast as the bus
-/// then, and take no processor from the GPU's other users.
-constexpr std::uint32_t large = 64U << 10;
-
 /// The words are apart, so that the GPU's writing of one does not disturb the reading of the other.
 constexpr std::size_t line = 64;
 static_assert(2 * line == CudaStreams::words_room);
@@ -25,12 +23,17 @@ static_assert(2 * line == CudaStreams::words_room);
 /// The longest prefix that one call may take: all large, or all not.
 std::span<const CudaCopy> run_of(std::span<const CudaCopy> copies) noexcept {
     const auto some = copies.first(std::min(copies.size(), cuda::most_pieces));
-    const bool first = some.front().length >= large;
-    const auto end = std::ranges::find_if(some, [&](const CudaCopy& copy) { return (copy.length >= large) != first; });
-    return {some.begin(), end};
+    const auto is_large = [](const CudaCopy& copy) { return copy.length >= CudaStreams::large; };
+    const bool first = is_large(some.front());
+    return {some.begin(), std::ranges::find_if(some, [&](const CudaCopy& copy) { return is_large(copy) != first; })};
 }
 
 } // namespace
+
+void cuda_leave_hung_gpu() noexcept {
+    (void)std::fputs("the GPU hangs: vramswapd ends without waiting for it\n", stderr);
+    std::_Exit(EXIT_FAILURE);
+}
 
 CudaPath CudaPaths::of(Op op, std::size_t copies) const noexcept {
     assert(copies != 0 && copies <= cuda::most_pieces);
@@ -49,13 +52,14 @@ std::string CudaPaths::text() const {
 }
 
 Result<std::unique_ptr<CudaStreams>> CudaStreams::make(const CudaApi& api, const CudaKernels* kernels,
-                                                       const CudaPaths& paths, std::span<std::byte> words,
-                                                       cuda::Address address, std::size_t room) {
-    assert(words.size() >= words_room);
-    auto reads = CudaTrack::make(api, words.first(line), address, room);
+                                                       const CudaPaths& paths, const CudaReach& words,
+                                                       std::size_t room) {
+    assert(words.bytes.size() >= words_room);
+    const CudaReach second = words.part(line, line);
+    auto reads = CudaTrack::make(api, words.bytes.first(line), words.address, room);
     if (!reads)
         return pass_on(reads);
-    auto writes = CudaTrack::make(api, words.subspan(line, line), address + line, room);
+    auto writes = CudaTrack::make(api, second.bytes, second.address, room);
     if (!writes)
         return pass_on(writes);
     return std::unique_ptr<CudaStreams>(new CudaStreams(api, kernels, paths, std::move(*reads), std::move(*writes)));
@@ -113,8 +117,13 @@ CudaCopier::Started CudaStreams::start_run(Op op, std::span<const CudaCopy> run)
     if (path == CudaPath::engine)
         return one_by_one(op, run);
     const Code code = path == CudaPath::batch ? as_batch(op, run) : by_kernel(op, run);
-    if (code == Code::invalid_value) // one of them is, and this finds out which
-        return one_by_one(op, run);
+    if (code == Code::invalid_value) {
+        // One of them is, or they are too many: each by itself then. If that does not help, some may be under way
+        // although their batch was refused, and none must be answered.
+        Started started = one_by_one(op, run);
+        started.broken = started.code != Code::success;
+        return started;
+    }
     if (code != Code::success)
         return {.code = code, .broken = true};
     for (const CudaCopy& copy : run)
@@ -155,8 +164,10 @@ Code CudaStreams::ask() noexcept {
     return Code::success;
 }
 
+/// Also if nothing is known to be under way: a batch that failed may have been begun.
 bool CudaStreams::drain(std::chrono::milliseconds patience) noexcept {
-    return (reads_.empty() || reads_.drain(patience)) && (writes_.empty() || writes_.drain(patience));
+    const bool read = reads_.drain(patience);
+    return writes_.drain(patience) && read;
 }
 
 } // namespace vramswap

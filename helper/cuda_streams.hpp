@@ -46,13 +46,17 @@ private:
 /// Copies by way of two streams, one for each direction, so that reads do not wait for writes.
 class CudaStreams final : public CudaCopier {
 public:
-    /// Borrows `kernels`, which may be null if no path leads there, and `words`, host memory of words_room zero bytes
-    /// at least, at `address` for the GPU. `room`: copies under way in each direction at most.
+    /// Borrows `kernels`, which may be null if no path leads there, and `words`, words_room zero bytes at least.
+    /// `room`: copies under way in each direction at most.
     [[nodiscard]] static Result<std::unique_ptr<CudaStreams>> make(const CudaApi& api, const CudaKernels* kernels,
-                                                                   const CudaPaths& paths, std::span<std::byte> words,
-                                                                   cuda::Address address, std::size_t room);
+                                                                   const CudaPaths& paths, const CudaReach& words,
+                                                                   std::size_t room);
 
     static constexpr std::size_t words_room = 128;
+
+    /// Copies of so many bytes or more are made one by one by the copy engines, which need no help to be as fast as the
+    /// bus then, and take no processor from the GPU's other users.
+    static constexpr std::uint32_t large = 64U << 10;
 
     [[nodiscard]] std::size_t room(Op op) const noexcept override { return track(op).room(); }
     [[nodiscard]] std::size_t size() const noexcept override { return reads_.size() + writes_.size(); }

@@ -60,6 +60,7 @@ struct Uuid {
 
 /// CUdevice_attribute.
 enum class Attribute : std::uint32_t {
+    multiprocessor_count = 16,    // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
     kernel_exec_timeout = 17,     // CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT
     integrated = 18,              // CU_DEVICE_ATTRIBUTE_INTEGRATED
     compute_mode = 20,            // CU_DEVICE_ATTRIBUTE_COMPUTE_MODE

@@ -91,8 +91,8 @@ struct InheritedFd {
     Fd fd;
 };
 
-/// Calls in their order: label; open or adopt; kept; then for each session bind, lane (once a queue), unbind; at last,
-/// perhaps, erase.
+/// Calls in their order: label; open or adopt; kept; then for each session bind, lane (once a queue, and all before the
+/// first begins), unbind; at last, perhaps, erase.
 class Engine {
 public:
     Engine() = default;

@@ -9,7 +9,8 @@
 namespace vramswap::engines {
 namespace {
 
-constexpr std::string_view advice = "--gpu chooses another GPU, --engine host does without one";
+constexpr std::string_view advice =
+    "--gpu chooses another GPU, --cuda-path another way to copy, --engine host does without a GPU";
 
 Result<std::unique_ptr<Engine>> make_cuda(const Config& config, Record& record, bool vram_taken) {
     auto cuda = CudaEngine::make({.gpu = config.gpu, .path = config.cuda_path});
@@ -49,11 +50,7 @@ Result<std::unique_ptr<Engine>> resume(const Config& config, const Record& recor
         return std::make_unique<HostEngine>(record.store, log);
     if (!config.gpu.empty() && config.gpu != record.store)
         log.notice("contents in {} are taken over; --gpu counts again after an orderly stop", record.store);
-    auto cuda = CudaEngine::make({.gpu = record.store, .path = config.cuda_path});
-    if (!cuda && cuda.error().code == ENOTSUP && config.cuda_path) {
-        log.warning("{}; contents are worth more, so the GPU copies by engine now", cuda.error().message);
-        cuda = CudaEngine::make({.gpu = record.store, .path = CudaPath::engine});
-    }
+    auto cuda = CudaEngine::make({.gpu = record.store, .path = config.cuda_path, .contents = true});
     if (!cuda)
         return pass_on(cuda);
     return std::move(*cuda);

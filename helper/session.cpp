@@ -100,9 +100,10 @@ Result<void> Session::make_workers(const Config& config) {
                                 .spin = policy::Spin(config.spin, cpus),
                                 .cpus = cpus};
         workers_.push_back(std::make_unique<Worker>(shared_, std::move(*lane), parts));
-        if (auto started = workers_.back()->start(fmt::format("vramswap-io{}", queue)); !started)
-            return started;
     }
+    for (unsigned queue = 0; queue < client_->queues(); ++queue)
+        if (auto started = workers_[queue]->start(fmt::format("vramswap-io{}", queue)); !started)
+            return started;
     return {};
 }
 

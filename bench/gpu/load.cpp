@@ -230,39 +230,64 @@ Outcome run(Rig& rig, const Load& load, Model& model) {
     return all;
 }
 
-Outcome fill(Rig& rig, Model& model) {
+namespace {
+
+/// One request to its end. True if it did not fail.
+bool carry_out(Rig& rig, std::uint8_t opcode, std::uint64_t block, std::span<std::byte> data) {
+    std::atomic<int> status = -1;
+    test::Request request{
+        .offset = block * block_size,
+        .length = static_cast<std::uint32_t>(data.size()),
+        .opcode = opcode,
+        .data = data.data(),
+        .end = [](test::Request& one, unsigned /*tag*/,
+                  unsigned how) { *static_cast<std::atomic<int>*>(one.context) = static_cast<int>(how); },
+        .context = &status};
+    auto tag = rig.queue(0).take_tag();
+    for (; !tag; tag = rig.queue(0).take_tag())
+        std::this_thread::yield();
+    rig.queue(0).send(*tag, request);
+    rig.queue(0).doorbell();
+    while (status == -1)
+        std::this_thread::yield();
+    return status == VRAMSWAP_STATUS_OK;
+}
+
+/// All blocks in order, a slot at a time. `prepare` and `look` get a block and its bytes; the latter says whether they
+/// are right.
+template<class Prepare, class Look>
+Outcome in_order(Rig& rig, std::uint64_t blocks, std::uint8_t opcode, Prepare prepare, Look look) {
     Outcome outcome;
     const auto start = Clock::now();
-    std::vector<std::byte> data(rig.shape().slot_size);
-    std::atomic<int> status = -1;
-    for (std::uint64_t block = 0; block < model.blocks();) {
-        const std::uint64_t count = std::min<std::uint64_t>(data.size() / block_size, model.blocks() - block);
+    std::vector<std::byte> room(rig.shape().slot_size);
+    for (std::uint64_t block = 0; block < blocks;) {
+        const std::uint64_t count = std::min<std::uint64_t>(room.size() / block_size, blocks - block);
+        const auto data = std::span(room).first(count * block_size);
         for (std::uint64_t i = 0; i < count; ++i)
-            model.write(block + i, data.data() + i * block_size);
-        status = -1;
-        test::Request request{
-            .offset = block * block_size,
-            .length = static_cast<std::uint32_t>(count * block_size),
-            .opcode = VRAMSWAP_OP_WRITE,
-            .data = data.data(),
-            .end = [](test::Request& one, unsigned /*tag*/,
-                      unsigned how) { *static_cast<std::atomic<int>*>(one.context) = static_cast<int>(how); },
-            .context = &status};
-        const auto tag = rig.queue(0).take_tag();
-        if (!tag) {
-            std::this_thread::yield();
-            continue;
-        }
-        rig.queue(0).send(*tag, request);
-        rig.queue(0).doorbell();
-        while (status == -1)
-            std::this_thread::yield();
-        outcome.errors += status != VRAMSWAP_STATUS_OK ? 1 : 0;
-        outcome.bytes += request.length;
+            prepare(block + i, data.data() + i * block_size);
+        outcome.errors += carry_out(rig, opcode, block, data) ? 0 : 1;
+        for (std::uint64_t i = 0; i < count; ++i)
+            outcome.wrong += look(block + i, data.data() + i * block_size) ? 0 : 1;
+        outcome.bytes += data.size();
         block += count;
     }
     outcome.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     return outcome;
+}
+
+} // namespace
+
+Outcome fill(Rig& rig, Model& model) {
+    return in_order(
+        rig, model.blocks(), VRAMSWAP_OP_WRITE,
+        [&](std::uint64_t block, std::byte* bytes) { model.write(block, bytes); },
+        [](std::uint64_t /*block*/, const std::byte* /*bytes*/) { return true; });
+}
+
+Outcome read_all(Rig& rig, const Model& model) {
+    return in_order(
+        rig, model.blocks(), VRAMSWAP_OP_READ, [](std::uint64_t /*block*/, std::byte* /*bytes*/) {},
+        [&](std::uint64_t block, const std::byte* bytes) { return model.is(block, bytes); });
 }
 
 } // namespace vramswap::bench

@@ -79,4 +79,12 @@ private:
 /// Writes every block once.
 [[nodiscard]] Outcome fill(Rig& rig, Model& model);
 
+/// Reads every block once.
+[[nodiscard]] Outcome read_all(Rig& rig, const Model& model);
+
+/// There was something, and it was right.
+[[nodiscard]] inline bool all_right(const Outcome& outcome) {
+    return outcome.bytes != 0 && outcome.wrong + outcome.errors == 0;
+}
+
 } // namespace vramswap::bench

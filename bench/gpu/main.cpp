@@ -6,13 +6,20 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <mutex>
+#include <stop_token>
 #include <string>
+#include <thread>
 
 #include <getopt.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -123,9 +130,31 @@ void note(const Finding& finding) {
     (void)std::fflush(stdout);
 }
 
+/// Ends the bench if something takes longer than anything should: a GPU that fails leaves requests unanswered, which is
+/// right for swap, and would be silence here.
+class Watchdog {
+public:
+    explicit Watchdog(std::string what) : what_(std::move(what)) {}
+
+private:
+    void watch(const std::stop_token& stop) {
+        constexpr auto limit = std::chrono::minutes(3);
+        std::mutex lock;
+        std::unique_lock guard(lock);
+        if (std::condition_variable_any().wait_for(guard, stop, limit, [] { return false; }) || stop.stop_requested())
+            return;
+        fmt::print(stderr, "gpu_bench: nothing came of it in {} minutes: {}\n", limit.count(), what_);
+        std::_Exit(EXIT_FAILURE);
+    }
+
+    std::string what_;
+    std::jthread thread_{[this](const std::stop_token& stop) { watch(stop); }};
+};
+
 constexpr std::array all_paths{CudaPath::engine, CudaPath::batch, CudaPath::kernel, CudaPath::poll};
 
 void add_loads(const Setting& setting, bool host, Report& report) {
+    const Watchdog watchdog("the loads");
     auto rows = measure_loads(setting, host);
     if (rows)
         report.rows.insert(report.rows.end(), rows->begin(), rows->end());
@@ -141,7 +170,10 @@ Report work(const Setting& setting) {
     const auto look = [&](Finding (*check)(const Setting&), std::optional<CudaPath> path) {
         Setting one = setting;
         one.path = path;
+        // Some fork, so it is no thread that watches them.
+        ::alarm(180);
         report.findings.push_back(check(one));
+        ::alarm(0);
         note(report.findings.back());
     };
     look(check_killed, {});

@@ -2,6 +2,7 @@
 #include "measure.hpp"
 
 #include <array>
+#include <cerrno>
 #include <ctime>
 #include <thread>
 
@@ -65,14 +66,17 @@ Result<Row> measure(const Setting& setting, Engine& engine, Model& model, const 
     const Load load{.mix = one.mix, .depth = depth, .length = one.length, .time = setting.time};
     Load warm = load;
     warm.time = setting.time / 4;
-    (void)run(**rig, warm, model);
+    const Outcome before = run(**rig, warm, model);
+    Outcome outcome = run(**rig, load, model);
+    outcome.wrong += before.wrong;
+    outcome.errors += before.errors;
     return Row{.engine = {},
                .what = one.what,
                .mix = one.mix,
                .queues = one.queues,
                .depth = one.depth,
                .length = one.length,
-               .outcome = run(**rig, load, model)};
+               .outcome = std::move(outcome)};
 }
 
 // ---- raw copies ----
@@ -152,7 +156,8 @@ Result<std::vector<Row>> measure_loads(const Setting& setting, bool host) {
         auto rig = Rig::make({.slots = 8, .slot_size = 1U << 20, .capacity = setting.capacity}, **engine, 100ms);
         if (!rig)
             return pass_on(rig);
-        (void)fill(**rig, model);
+        if (fill(**rig, model).errors != 0)
+            return fail(EIO, "a write failed");
     }
     std::vector<Row> rows;
     for (const Case& one : cases(setting.queues)) {

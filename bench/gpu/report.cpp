@@ -73,7 +73,7 @@ std::string row_markdown(const Row& row) {
 bool passed(const Report& report) {
     return report.troubles.empty() &&
            std::ranges::none_of(report.findings, [](const Finding& one) { return one.verdict == Verdict::failed; }) &&
-           std::ranges::all_of(report.rows, [](const Row& row) { return row.outcome.wrong + row.outcome.errors == 0; });
+           std::ranges::all_of(report.rows, [](const Row& row) { return all_right(row.outcome); });
 }
 
 std::string to_markdown(const Report& report) {

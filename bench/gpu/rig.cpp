@@ -87,9 +87,10 @@ Result<void> Rig::start(std::chrono::microseconds spin) {
         if (!lane)
             return pass_on(lane);
         workers_.push_back(std::make_unique<Worker>(half_, shape_, index, std::move(*lane), spin));
-        if (auto started = workers_.back()->start(index); !started)
-            return started;
     }
+    for (unsigned index = 0; index < shape_.queues; ++index)
+        if (auto started = workers_[index]->start(index); !started)
+            return started;
     return {};
 }
 

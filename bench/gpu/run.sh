@@ -21,7 +21,8 @@ mkdir -p "$out"
 newer_than() { [ -n "$(find bench/gpu helper tests/support kmod/ring.h uapi -name '*.[ch]*' -newer "$1" -print -quit)" ]; }
 
 build() {
-	local name compile=("${CXX:-g++}" -std=c++23 -O2 -g -DFMT_HEADER_ONLY -D_FILE_OFFSET_BITS=64 -I. -Iuapi -Ihelper
+	local name compilers=()
+	local compile=("${CXX:-g++}" -std=c++23 -O2 -g -DFMT_HEADER_ONLY -D_FILE_OFFSET_BITS=64 -I. -Iuapi -Ihelper
 		-Itests/support -c)
 	local sources=(bench/gpu/*.cpp tests/support/kernel_half.cpp helper/cuda_*.cpp)
 	for name in host_engine host_store io_loop io_thread log lowmem memory_file policy size; do
@@ -30,10 +31,12 @@ build() {
 	echo "building $out/gpu_bench"
 	rm -rf "$out/objects"
 	mkdir -p "$out/objects"
-	printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -I{} sh -c '
-		source=$1 objects=$2
-		shift 2
-		exec "$@" -o "$objects/$(echo "$source" | tr / .).o" "$source"' sh {} "$out/objects" "${compile[@]}"
+	for name in "${sources[@]}"; do
+		[ "$(jobs -rp | wc -l)" -lt "$(nproc)" ] || wait -n || true
+		"${compile[@]}" -o "$out/objects/${name//\//.}.o" "$name" &
+		compilers+=($!)
+	done
+	for name in "${compilers[@]}"; do wait "$name"; done
 	"${CXX:-g++}" -static-libstdc++ -static-libgcc -pthread -o "$out/gpu_bench" "$out"/objects/*.o -ldl
 }
 

@@ -44,6 +44,7 @@ static_assert(same(cuda::Code::not_supported, CUDA_ERROR_NOT_SUPPORTED));
 static_assert(same(cuda::Code::system_driver_mismatch, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH));
 static_assert(same(cuda::Code::unknown, CUDA_ERROR_UNKNOWN));
 
+static_assert(same(cuda::Attribute::multiprocessor_count, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
 static_assert(same(cuda::Attribute::kernel_exec_timeout, CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT));
 static_assert(same(cuda::Attribute::integrated, CU_DEVICE_ATTRIBUTE_INTEGRATED));
 static_assert(same(cuda::Attribute::compute_mode, CU_DEVICE_ATTRIBUTE_COMPUTE_MODE));

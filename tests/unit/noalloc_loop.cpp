@@ -174,7 +174,28 @@ CudaApi plain_api() {
         *reinterpret_cast<std::uint32_t*>(to) = value;
         return Code::success;
     };
+    api.MemcpyBatchAsync = [](cuda::Address* to, cuda::Address* from, std::size_t* sizes, std::size_t count,
+                              cuda::CopyAttributes*, std::size_t*, std::size_t, std::size_t*, cuda::Stream) {
+        for (std::size_t i = 0; i < count; ++i)
+            std::memcpy(reinterpret_cast<void*>(to[i]), reinterpret_cast<const void*>(from[i]), sizes[i]);
+        return Code::success;
+    };
+    api.LaunchKernel = [](cuda::Function, unsigned count, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
+                          cuda::Stream, void** arguments, void**) {
+        for (const cuda::Piece& piece : std::span(*static_cast<cuda::Pieces*>(arguments[0])).first(count))
+            std::memcpy(reinterpret_cast<void*>(piece.to), reinterpret_cast<const void*>(piece.from), piece.length);
+        return Code::success;
+    };
     return api;
+}
+
+} // namespace
+
+namespace {
+
+/// Where plain_api's GPU sees memory: where it is.
+CudaReach reach(std::span<std::byte> bytes) {
+    return {.bytes = bytes, .address = reinterpret_cast<cuda::Address>(bytes.data())};
 }
 
 } // namespace
@@ -188,14 +209,21 @@ TEST_CASE("100000 transfers through a CUDA lane allocate nothing") {
     REQUIRE(api.CtxCreate(&context, 0, 0) == cuda::Code::success);
     std::vector<std::byte> store(capacity + CudaStore::scratch_size);
     std::vector<std::byte> staging(std::size_t{depth} * 4096);
-    {
+    const auto kernels = CudaKernels::make(api);
+    REQUIRE(kernels.has_value());
+    for (const CudaPath path : {CudaPath::engine, CudaPath::batch, CudaPath::kernel}) {
+        INFO(name_of(path));
+        std::vector<std::byte> own(CudaLane::own_room);
         const auto address = reinterpret_cast<cuda::Address>(store.data());
         auto lane = CudaLane::make({.api = api,
                                     .context = context,
+                                    .kernels = &*kernels,
+                                    .paths = CudaPaths(path),
                                     .store = address,
                                     .capacity = capacity,
                                     .scratch = address + capacity,
-                                    .staging = staging,
+                                    .staging = reach(staging),
+                                    .own = reach(own),
                                     .depth = depth});
         REQUIRE(lane.has_value());
         REQUIRE((*lane)->begin().has_value());
@@ -219,7 +247,6 @@ TEST_CASE("100000 transfers through a CUDA lane allocate nothing") {
         REQUIRE(ended >= requests);
         REQUIRE(count == 0);
     }
-    REQUIRE(api.CtxDestroy(context) == cuda::Code::success);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

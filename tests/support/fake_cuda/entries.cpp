@@ -156,6 +156,9 @@ Code cuDeviceGetAttribute(int* value, Attribute attribute, Device device) {
         return code != Code::success ? code : Code::invalid_device;
     const Faults faults = Gpu::the().faults();
     switch (attribute) {
+    case Attribute::multiprocessor_count:
+        *value = faults.processors;
+        return code;
     case Attribute::kernel_exec_timeout:
         *value = faults.display ? 1 : 0;
         return code;
@@ -285,6 +288,7 @@ Code cuMemHostAlloc(void** memory, std::size_t size, unsigned /*flags*/) {
     const Code code = enter_context("cuMemHostAlloc");
     if (code != Code::success)
         return code;
+    Gpu::the().wait_for_programs();
     void* const start = std::aligned_alloc(4096, (size + 4095) / 4096 * 4096);
     if (start == nullptr)
         return Code::out_of_memory;
@@ -294,6 +298,7 @@ Code cuMemHostAlloc(void** memory, std::size_t size, unsigned /*flags*/) {
 
 Code cuMemFreeHost(void* memory) {
     Calls::the().note("cuMemFreeHost");
+    Gpu::the().wait_for_programs();
     const Code code = Gpu::the().remove_host(static_cast<std::byte*>(memory));
     if (code == Code::success)
         std::free(memory);
@@ -311,6 +316,7 @@ Code cuMemHostRegister_v2(void* memory, std::size_t size, unsigned /*flags*/) {
 
 Code cuMemHostUnregister(void* memory) {
     Calls::the().note("cuMemHostUnregister");
+    Gpu::the().wait_for_programs();
     return Gpu::the().remove_host(static_cast<std::byte*>(memory));
 }
 

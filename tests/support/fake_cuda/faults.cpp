@@ -98,6 +98,9 @@ void take(Part part, Faults& faults) {
         .take("no_virtual_memory", faults.no_virtual_memory)
         .take("no_posix_fds", faults.no_posix_fds)
         .take("integrated", faults.integrated)
+        .take("processors", faults.processors)
+        .take("refuse_batch", faults.refuse_batch)
+        .take("refuse_kernel", faults.refuse_kernel)
         .take("display", faults.display)
         .take("old_model", faults.old_model)
         .finish();

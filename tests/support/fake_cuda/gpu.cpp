@@ -7,6 +7,8 @@
 
 #include <helper/cuda_piece.hpp>
 
+#include "calls.hpp"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -268,7 +270,7 @@ void Gpu::carry_out(const Operation& operation, bool flip) {
         sticky_ = Code::illegal_address;
         return;
     }
-    std::byte* const target = operation.kind == Operation::Kind::to_host ? operation.host : vram;
+    std::byte* const target = operation.kind == Operation::Kind::to_host ? operation.host : vram; // of a flip
     switch (operation.kind) {
     case Operation::Kind::to_vram:
         std::memcpy(vram, operation.host, operation.size);
@@ -288,8 +290,11 @@ void Gpu::carry_out(const Operation& operation, bool flip) {
         std::atomic_ref(*reinterpret_cast<std::uint32_t*>(vram)).store(operation.value, std::memory_order_release);
         return;
     }
-    if (flip)
+    if (flip) {
         target[operation.size / 2] ^= std::byte{0x10};
+        if (operation.kind != Operation::Kind::fill)
+            Calls::the().note("a copy's flipped bit");
+    }
 }
 
 std::byte* Gpu::reach_locked(Address address, std::size_t size) {
@@ -297,7 +302,29 @@ std::byte* Gpu::reach_locked(Address address, std::size_t size) {
     return reach(address, size);
 }
 
+void Gpu::wait_for_programs() {
+    std::unique_lock guard(lock_);
+    armed_.wait(guard, [this] { return programs_ == 0 || sticky_ != Code::success; });
+}
+
 void Gpu::poll(const Operation& operation) {
+    struct Running {
+        Gpu& gpu;
+        explicit Running(Gpu& one) : gpu(one) {
+            const std::lock_guard guard(gpu.lock_);
+            ++gpu.programs_;
+        }
+        Running(const Running&) = delete;
+        Running& operator=(const Running&) = delete;
+        Running(Running&&) = delete;
+        Running& operator=(Running&&) = delete;
+        ~Running() {
+            const std::lock_guard guard(gpu.lock_);
+            --gpu.programs_;
+            gpu.armed_.notify_all();
+        }
+    };
+    const Running running(*this);
     auto* const entries =
         reinterpret_cast<cuda::Piece*>(reach_locked(operation.vram, operation.size * sizeof(cuda::Piece)));
     auto* const answers =

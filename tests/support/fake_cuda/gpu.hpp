@@ -105,6 +105,9 @@ public:
     /// Does as vramswap_poll would, with one thread for all of its blocks, until it is told to end or the GPU breaks.
     void poll(const Operation& operation);
 
+    /// Waits as the driver may when host memory is made or freed: until no program runs.
+    void wait_for_programs();
+
 private:
     struct Range {
         std::size_t size = 0;
@@ -131,6 +134,7 @@ private:
     std::uint64_t operations_ = 0; ///< carried out since arm
     std::uint64_t creates_ = 0;
     std::uint64_t arms_ = 0;
+    unsigned programs_ = 0; ///< that run
     std::uint64_t next_handle_ = 1;
     std::map<std::uint64_t, Memory> memory_;
     Ranges reserved_;

@@ -35,6 +35,8 @@ Code cuMemcpyBatchAsync(Address* to, Address* from, std::size_t* sizes, std::siz
     if (count == 0 || attribute_count != 1 || *first != 0 || attributes->order != copy_order_stream)
         return Code::invalid_value;
     *failed = 0;
+    if (Gpu::the().faults().refuse_batch)
+        return Code::not_supported;
     if (const Code code = admit_to("cuMemcpyBatchAsync", stream); code != Code::success)
         return code;
     for (std::size_t i = 0; i < count; ++i)
@@ -78,6 +80,8 @@ Code cuLaunchKernel(Function function, unsigned blocks_x, unsigned blocks_y, uns
                     unsigned threads_y, unsigned threads_z, unsigned /*shared*/, Stream stream, void** arguments,
                     void** /*extra*/) {
     const bool copy = function->kind == FunctionBody::Kind::copy;
+    if (Gpu::the().faults().refuse_kernel)
+        return Code::not_supported;
     if (blocks_x == 0 || blocks_y == 0 || blocks_z != 1 || threads_y != 1 || threads_z != 1 ||
         threads_x != (copy ? copy_threads : poll_threads))
         return Code::invalid_value;
