@@ -221,8 +221,19 @@ sum_up() {
 	[ "$failed" -eq 0 ]
 }
 
+# add_pair KERNEL NAME: to the pairs and modules of cmd_run, if the test is for that kernel.
+add_pair() {
+	local name
+	name=$(basename "$2" .sh)
+	[ -e "$(test_file "$name")" ] || die "no test '$name' in $TEST_DIR"
+	runs_on "$1" "$name" || return 0
+	modules["$1 $(flavour "$1" "$(test_file "$name")")"]=1
+	rm -f "$RESULTS/$1/$name/verdict"
+	pairs+=("$1 $name")
+}
+
 cmd_run() {
-	local kernels=() jobs=1 option OPTIND=1 kernel name module pairs=()
+	local kernels=() jobs=1 option OPTIND=1 kernel name module pairs=() names=() single=()
 	local -A modules=()
 	while getopts k:j: option; do
 		case $option in
@@ -233,18 +244,18 @@ cmd_run() {
 	done
 	shift $((OPTIND - 1))
 	require "${NEEDS_RUN[@]}"
-	[ "${#kernels[@]}" -gt 0 ] || mapfile -t kernels < <(default_kernels)
-	[ "$#" -gt 0 ] || mapfile -t tests < <(all_tests)
+	for name in "$@"; do
+		if [[ $name == *:* ]]; then single+=("$name"); else names+=("$name"); fi
+	done
+	[ "${#kernels[@]}" -gt 0 ] || [ "${#single[@]}" -gt 0 ] || mapfile -t kernels < <(default_kernels)
+	[ "${#names[@]}" -gt 0 ] || mapfile -t names < <(all_tests)
 	for kernel in "${kernels[@]}"; do
 		need_kernel "$kernel"
-		for name in "${@:-${tests[@]}}"; do
-			name=$(basename "$name" .sh)
-			[ -e "$(test_file "$name")" ] || die "no test '$name' in $TEST_DIR"
-			runs_on "$kernel" "$name" || continue
-			modules["$kernel $(flavour "$kernel" "$(test_file "$name")")"]=1
-			rm -f "$RESULTS/$kernel/$name/verdict"
-			pairs+=("$kernel $name")
-		done
+		for name in "${names[@]}"; do add_pair "$kernel" "$name"; done
+	done
+	for name in "${single[@]}"; do
+		need_kernel "${name%%:*}"
+		add_pair "${name%%:*}" "${name#*:}"
 	done
 	for module in "${!modules[@]}"; do
 		need_module "${module% *}" "${module#* }"
