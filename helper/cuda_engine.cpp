@@ -158,15 +158,27 @@ void CudaEngine::unbind() noexcept {
     own_.clear();
 }
 
+/// Is there room for one more program that never ends? All of its blocks must run at once with all others', and two
+/// streams of each lane, and one more, want queues of the driver's of their own (CUDA_DEVICE_MAX_CONNECTIONS).
+Result<void> CudaEngine::check_polling() {
+    constexpr std::size_t most_lanes = 15;
+    if (path_ != CudaPath::poll)
+        return {};
+    const int processors = attribute(cuda::Attribute::multiprocessor_count);
+    if ((own_.size() + 1) * CudaMailbox::blocks > static_cast<std::size_t>(processors))
+        return give_up_path(fmt::format("{} has {} multiprocessors, and each queue takes {}; choose another path, or "
+                                        "fewer queues (the module's parameter)",
+                                        gpu_.text(), processors, CudaMailbox::blocks));
+    if (own_.size() == most_lanes)
+        return give_up_path(fmt::format("it is for {} queues at most (the module's parameter)", most_lanes));
+    return {};
+}
+
 Result<std::unique_ptr<Lane>> CudaEngine::lane(unsigned /*queue*/, unsigned depth) {
     if (!store_ || !context_ || staging_.bytes.empty())
         return fail(EINVAL, "the GPU has no store yet, or no staging");
-    if (const int processors = attribute(cuda::Attribute::multiprocessor_count);
-        path_ == CudaPath::poll && (own_.size() + 1) * CudaMailbox::blocks > static_cast<std::size_t>(processors))
-        return fail(ENOTSUP,
-                    "--cuda-path poll: {} has {} multiprocessors, and each queue takes {}; choose another path, or "
-                    "fewer queues (the module's parameter)",
-                    gpu_.text(), processors, CudaMailbox::blocks);
+    if (auto fits = check_polling(); !fits)
+        return pass_on(fits);
     auto own = CudaPinned::make(api_, CudaLane::own_room);
     if (!own)
         return pass_on(own);

@@ -71,6 +71,7 @@ private:
     [[nodiscard]] Result<void> prepare_path();
     [[nodiscard]] Result<void> give_up_path(const std::string& why);
     [[nodiscard]] Result<void> choose_paths();
+    [[nodiscard]] Result<void> check_polling();
 
     CudaApi api_; ///< what all others here borrow
     CudaGpu gpu_;

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
-#include <cstdio>
 #include <cstdlib>
+
+#include "log.hpp"
 
 namespace vramswap {
 namespace {
@@ -31,7 +32,8 @@ std::span<const CudaCopy> run_of(std::span<const CudaCopy> copies) noexcept {
 } // namespace
 
 void cuda_leave_hung_gpu() noexcept {
-    (void)std::fputs("the GPU hangs: vramswapd ends without waiting for it\n", stderr);
+    // Which does not wait for a reader, whose memory may be in our device.
+    Log::to_standard_error().error("the GPU hangs: vramswapd ends without waiting for it");
     std::_Exit(EXIT_FAILURE);
 }
 

@@ -207,13 +207,17 @@ bool next_stop(pid_t tid, Clock::time_point until, int& status) {
     return stopped == tid && WIFSTOPPED(status);
 }
 
+// Beside the numbers of system calls: that the thread could be traced, and that it was there to the end.
+constexpr long traced = -1;
+constexpr long lived = -2;
+
 /// Counts those of one thread for a while; by number. Empty if it may not be traced.
 std::map<long, std::uint64_t> trace(pid_t tid, std::chrono::milliseconds time) {
     std::map<long, std::uint64_t> calls;
     if (::ptrace(PTRACE_SEIZE, tid, nullptr, PTRACE_O_TRACESYSGOOD) != 0 ||
         ::ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr) != 0)
         return calls;
-    calls[-1] = 1; // it may
+    calls[traced] = 1;
     const auto until = Clock::now() + time;
     bool entering = true;
     int status = 0;
@@ -225,8 +229,10 @@ std::map<long, std::uint64_t> trace(pid_t tid, std::chrono::milliseconds time) {
                 ++calls[static_cast<long>(registers.orig_rax)];
             entering = !entering;
         }
-        if (Clock::now() >= until)
+        if (Clock::now() >= until) {
+            calls[lived] = 1;
             break;
+        }
         ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr);
     }
     ::ptrace(PTRACE_DETACH, tid, nullptr, nullptr);
@@ -305,7 +311,10 @@ Finding check_system_calls(const Setting& setting) {
         return {.name = name, .verdict = message.verdict, .text = message.text.data()};
     if (calls.empty())
         return {.name = name, .verdict = Verdict::skipped, .text = "ptrace is not allowed here"};
-    calls.erase(-1);
+    if (!calls.contains(lived))
+        return {.name = name, .verdict = Verdict::failed, .text = "the thread ended under load"};
+    calls.erase(traced);
+    calls.erase(lived);
     // Ours: the kernel's half sleeps and wakes by a futex, which the kernel module does without; and an I/O thread
     // whose engine takes long naps.
     const std::uint64_t sleeps = calls[SYS_futex];

@@ -134,27 +134,29 @@ void note(const Finding& finding) {
 /// right for swap, and would be silence here.
 class Watchdog {
 public:
-    explicit Watchdog(std::string what) : what_(std::move(what)) {}
+    Watchdog(std::string what, const Setting& setting)
+        : what_(std::move(what)), limit_(std::chrono::minutes(3) + 100 * setting.time) {}
 
 private:
     void watch(const std::stop_token& stop) {
-        constexpr auto limit = std::chrono::minutes(3);
         std::mutex lock;
         std::unique_lock guard(lock);
-        if (std::condition_variable_any().wait_for(guard, stop, limit, [] { return false; }) || stop.stop_requested())
+        if (std::condition_variable_any().wait_for(guard, stop, limit_, [] { return false; }) || stop.stop_requested())
             return;
-        fmt::print(stderr, "gpu_bench: nothing came of it in {} minutes: {}\n", limit.count(), what_);
+        fmt::print(stderr, "gpu_bench: nothing came of it in {} s: {}\n",
+                   std::chrono::duration_cast<std::chrono::seconds>(limit_).count(), what_);
         std::_Exit(EXIT_FAILURE);
     }
 
     std::string what_;
+    std::chrono::milliseconds limit_;
     std::jthread thread_{[this](const std::stop_token& stop) { watch(stop); }};
 };
 
 constexpr std::array all_paths{CudaPath::engine, CudaPath::batch, CudaPath::kernel, CudaPath::poll};
 
 void add_loads(const Setting& setting, bool host, Report& report) {
-    const Watchdog watchdog("the loads");
+    const Watchdog watchdog("the loads", setting);
     auto rows = measure_loads(setting, host);
     if (rows)
         report.rows.insert(report.rows.end(), rows->begin(), rows->end());
@@ -171,7 +173,7 @@ Report work(const Setting& setting) {
         Setting one = setting;
         one.path = path;
         // Some fork, so it is no thread that watches them.
-        ::alarm(180);
+        ::alarm(180 + static_cast<unsigned>(setting.time / std::chrono::milliseconds(50)));
         report.findings.push_back(check(one));
         ::alarm(0);
         note(report.findings.back());
@@ -184,16 +186,20 @@ Report work(const Setting& setting) {
         look(check_every_byte, path);
     look(check_registration, CudaPath::engine);
     describe(setting, report);
-    if (auto raw = measure_raw(setting))
-        report.raw = std::move(*raw);
-    else
-        report.troubles.push_back(raw.error().message);
+    {
+        const Watchdog watchdog("raw copies", setting);
+        if (auto raw = measure_raw(setting))
+            report.raw = std::move(*raw);
+        else
+            report.troubles.push_back(raw.error().message);
+    }
     for (const CudaPath path : all_paths) {
         Setting one = setting;
         one.path = path;
         add_loads(one, false, report);
     }
     add_loads(setting, true, report);
+    const Watchdog watchdog("the choice of a path, or idling", setting);
     if (auto choice = measure_choice(setting))
         report.choice = std::move(*choice);
     else

@@ -96,26 +96,34 @@ double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Raw pinned_copies(const Setting& setting, const Ends& ends, bool to_gpu) {
+Error refused(const Ends& ends, Code code) {
+    return {.code = EIO, .message = fmt::format("a raw copy failed: {}", ends.api.text(code))};
+}
+
+Result<Raw> pinned_copies(const Setting& setting, const Ends& ends, bool to_gpu) {
     const auto start = Clock::now();
     std::uint64_t copies = 0;
     while (Clock::now() - start < setting.time) {
         constexpr unsigned batch = 8;
-        for (unsigned i = 0; i < batch; ++i)
-            (void)(to_gpu ? ends.api.MemcpyHtoDAsync(ends.store.address(), ends.pinned.bytes().data(), large,
+        Code code = Code::success;
+        for (unsigned i = 0; i < batch && code == Code::success; ++i)
+            code = to_gpu ? ends.api.MemcpyHtoDAsync(ends.store.address(), ends.pinned.bytes().data(), large,
                                                      ends.stream.get())
                           : ends.api.MemcpyDtoHAsync(ends.pinned.bytes().data(), ends.store.address(), large,
-                                                     ends.stream.get()));
-        (void)ends.api.StreamSynchronize(ends.stream.get());
+                                                     ends.stream.get());
+        if (code == Code::success)
+            code = ends.api.StreamSynchronize(ends.stream.get());
+        if (code != Code::success)
+            return std::unexpected(refused(ends, code));
         copies += batch;
     }
     const double seconds = seconds_since(start);
-    return {.what = to_gpu ? "pinned 64 MiB, host to GPU" : "pinned 64 MiB, GPU to host",
-            .bytes_per_second = static_cast<double>(copies) * large / seconds,
-            .per_second = static_cast<double>(copies) / seconds};
+    return Raw{.what = to_gpu ? "pinned 64 MiB, host to GPU" : "pinned 64 MiB, GPU to host",
+               .bytes_per_second = static_cast<double>(copies) * large / seconds,
+               .per_second = static_cast<double>(copies) / seconds};
 }
 
-Raw synchronous_copies(const Setting& setting, const Ends& ends, bool to_gpu) {
+Result<Raw> synchronous_copies(const Setting& setting, const Ends& ends, bool to_gpu) {
     void* const library = ::dlopen(setting.library.c_str(), RTLD_NOW | RTLD_LOCAL);
     const auto to =
         reinterpret_cast<Code (*)(cuda::Address, const void*, std::size_t)>(::dlsym(library, "cuMemcpyHtoD_v2"));
@@ -123,7 +131,7 @@ Raw synchronous_copies(const Setting& setting, const Ends& ends, bool to_gpu) {
         reinterpret_cast<Code (*)(void*, cuda::Address, std::size_t)>(::dlsym(library, "cuMemcpyDtoH_v2"));
     Raw raw{.what = to_gpu ? "synchronous 4 KiB, host to GPU" : "synchronous 4 KiB, GPU to host"};
     if (to == nullptr || from == nullptr)
-        return raw;
+        return fail(ENOSYS, "the driver has no synchronous copies");
     constexpr std::size_t block = VRAMSWAP_BLOCK_SIZE;
     const std::size_t blocks = ends.store.capacity() / block;
     std::array<std::byte, block> page{};
@@ -132,7 +140,9 @@ Raw synchronous_copies(const Setting& setting, const Ends& ends, bool to_gpu) {
     for (std::uint64_t i = 1; Clock::now() - start < setting.time; ++i) {
         const cuda::Address place = ends.store.address() + i * 7919 % blocks * block; // a prime: all over the place
         const auto before = Clock::now();
-        (void)(to_gpu ? to(place, page.data(), block) : from(page.data(), place, block));
+        if (const Code code = to_gpu ? to(place, page.data(), block) : from(page.data(), place, block);
+            code != Code::success)
+            return std::unexpected(refused(ends, code));
         latency.add(static_cast<std::uint64_t>((Clock::now() - before) / 1ns));
     }
     const double seconds = seconds_since(start);
@@ -194,10 +204,13 @@ Result<std::vector<Raw>> measure_raw(const Setting& setting) {
         return pass_on(stream);
     const Ends ends{*api, std::move(*context), std::move(*store), std::move(*pinned), std::move(*stream)};
     std::vector<Raw> all;
-    for (const bool to_gpu : {true, false})
-        all.push_back(pinned_copies(setting, ends, to_gpu));
-    for (const bool to_gpu : {true, false})
-        all.push_back(synchronous_copies(setting, ends, to_gpu));
+    for (const auto measure : {pinned_copies, synchronous_copies})
+        for (const bool to_gpu : {true, false}) {
+            auto raw = measure(setting, ends, to_gpu);
+            if (!raw)
+                return pass_on(raw);
+            all.push_back(std::move(*raw));
+        }
     return all;
 }
 

@@ -5,7 +5,7 @@
 # built, build/gpu/gpu_bench, needs nothing but the driver and can be carried to another machine.
 #
 # Leaves its report in build/gpu/report.md and .json (--report says otherwise). --fake: no GPU but the tests' own
-# libcuda, to see that all of it runs; the report says so in its first line.
+# libcuda, to see that all of it runs; the report, fake-report.md and .json, says so in its first line.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -44,7 +44,7 @@ if [ ! -x "$out/gpu_bench" ] || { newer_than "$out/gpu_bench" && command -v "${C
 	build
 fi
 
-options=(--report "$out/report")
+options=(--report "$out/${fake:+fake-}report")
 if [ -n "$fake" ]; then
 	[ -e build/fake-cuda/libcuda.so.1 ] || make programs
 	export VRAMSWAP_FAKE_CUDA=vram_mib=1024

@@ -146,9 +146,20 @@ TEST_CASE("a batch that the driver finds invalid is tried one by one") {
     for (const CudaPath path : {CudaPath::batch, CudaPath::kernel}) {
         CudaRig rig("", cuda_capacity, path);
         rig.open();
+        const auto before = rig.fake.calls("cuMemcpyHtoDAsync");
         rig.fake.arm("error_at=1:1");
         scatter(rig, 5);
-        REQUIRE(rig.fake.calls("cuMemcpyHtoDAsync") >= cuda_depth);
+        REQUIRE(rig.fake.calls("cuMemcpyHtoDAsync") == before + cuda_depth);
+    }
+}
+
+TEST_CASE("a batch that is invalid, and of which a copy is invalid by itself, is answered for no copy") {
+    for (const CudaPath path : {CudaPath::batch, CudaPath::kernel}) {
+        CudaRig rig("", cuda_capacity, path);
+        rig.open();
+        rig.fake.arm("invalid_copies=1");
+        REQUIRE(!rig.write(0, random_bytes(4096, 6)).has_value()); // some may be under way: no slot is given back
+        REQUIRE(rig.lane->failed());
     }
 }
 
@@ -354,9 +365,10 @@ TEST_CASE("contents are taken over by another path if theirs cannot be had any m
         CudaPath path;
         const char* faults;
     };
-    for (const Row& row : {Row{CudaPath::batch, "version=12040"}, Row{CudaPath::batch, "refuse_batch=1"},
-                           Row{CudaPath::kernel, "old_model=1"}, Row{CudaPath::kernel, "refuse_kernel=1"},
-                           Row{CudaPath::poll, "display=1"}, Row{CudaPath::poll, "old_model=1"}}) {
+    for (const Row& row :
+         {Row{CudaPath::batch, "version=12040"}, Row{CudaPath::batch, "refuse_batch=1"},
+          Row{CudaPath::kernel, "old_model=1"}, Row{CudaPath::kernel, "refuse_kernel=1"},
+          Row{CudaPath::poll, "display=1"}, Row{CudaPath::poll, "old_model=1"}, Row{CudaPath::poll, "processors=7"}}) {
         INFO(name_of(row.path) << " " << row.faults);
         CudaRig rig(row.faults);
         rig.open();

@@ -52,7 +52,7 @@ Code submit(const char* name, Stream stream, const Operation& operation) {
         (void)std::fprintf(stderr, "fake libcuda: %s with host memory that is not pinned\n", name);
         return Code::invalid_value;
     }
-    if (const Code code = Gpu::the().admit(); code != Code::success)
+    if (const Code code = Gpu::the().admit(copy); code != Code::success)
         return code;
     stream->push(operation);
     return Code::success;

@@ -99,6 +99,7 @@ void take(Part part, Faults& faults) {
         .take("no_posix_fds", faults.no_posix_fds)
         .take("integrated", faults.integrated)
         .take("processors", faults.processors)
+        .take("invalid_copies", faults.invalid_copies)
         .take("refuse_batch", faults.refuse_batch)
         .take("refuse_kernel", faults.refuse_kernel)
         .take("display", faults.display)

@@ -42,11 +42,12 @@ struct Faults {
     bool no_virtual_memory = false; ///< as devices without cuMemMap
     bool no_posix_fds = false;      ///< as devices that cannot export memory
     bool integrated = false;
-    int processors = 16;        ///< each runs one block of threads
-    bool refuse_batch = false;  ///< cuMemcpyBatchAsync, with not_supported
-    bool refuse_kernel = false; ///< cuLaunchKernel, the same
-    bool display = false;       ///< programs on it are ended after some seconds
-    bool old_model = false;     ///< it takes no program of ours
+    int processors = 16;         ///< each runs one block of threads
+    bool invalid_copies = false; ///< each copy is refused as invalid, alone and in batches
+    bool refuse_batch = false;   ///< cuMemcpyBatchAsync, with not_supported
+    bool refuse_kernel = false;  ///< cuLaunchKernel, the same
+    bool display = false;        ///< programs on it are ended after some seconds
+    bool old_model = false;      ///< it takes no program of ours
 };
 
 /// Ends the process with a message on an unknown word or a value that is none.

@@ -229,8 +229,10 @@ Code Gpu::copy_now(Address vram, std::byte* host, std::size_t size, bool to_vram
     return Code::success;
 }
 
-Code Gpu::admit() {
+Code Gpu::admit(bool copy) {
     const std::lock_guard guard(lock_);
+    if (copy && faults_.invalid_copies)
+        return Code::invalid_value;
     if (sticky_ != Code::success)
         return sticky_;
     return ++calls_ == faults_.error_at.n ? faults_.error_at.code : Code::success;
@@ -347,8 +349,9 @@ void Gpu::poll(const Operation& operation) {
         }
         execute(
             {.kind = Operation::Kind::copy, .vram = entries[i].to, .size = entries[i].length, .from = entries[i].from});
-        if (standing() == Code::success)
-            std::atomic_ref(answers[i]).store(turn, std::memory_order_release);
+        if (standing() != Code::success)
+            return; // also if it is healed right away: what is not answered now never is
+        std::atomic_ref(answers[i]).store(turn, std::memory_order_release);
     }
 }
 

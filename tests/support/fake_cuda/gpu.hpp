@@ -97,7 +97,7 @@ public:
     [[nodiscard]] Code copy_now(Address vram, std::byte* host, std::size_t size, bool to_vram);
 
     /// May this asynchronous call be made? Counts them for error_at.
-    [[nodiscard]] Code admit();
+    [[nodiscard]] Code admit(bool copy);
 
     /// Carries out what a stream has come to. Waits for as long as the operation hangs.
     void execute(const Operation& operation);

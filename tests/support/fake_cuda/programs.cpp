@@ -23,7 +23,7 @@ Code admit_to(const char* name, Stream stream) {
         return code;
     if (stream == nullptr)
         return Code::invalid_handle; // the NULL stream waits for all others: not for us
-    return Gpu::the().admit();
+    return Gpu::the().admit(true);
 }
 
 } // namespace
@@ -35,10 +35,10 @@ Code cuMemcpyBatchAsync(Address* to, Address* from, std::size_t* sizes, std::siz
     if (count == 0 || attribute_count != 1 || *first != 0 || attributes->order != copy_order_stream)
         return Code::invalid_value;
     *failed = 0;
-    if (Gpu::the().faults().refuse_batch)
-        return Code::not_supported;
     if (const Code code = admit_to("cuMemcpyBatchAsync", stream); code != Code::success)
         return code;
+    if (Gpu::the().faults().refuse_batch)
+        return Code::not_supported;
     for (std::size_t i = 0; i < count; ++i)
         stream->push({.kind = Operation::Kind::copy, .vram = to[i], .size = sizes[i], .from = from[i]});
     return Code::success;
@@ -80,13 +80,13 @@ Code cuLaunchKernel(Function function, unsigned blocks_x, unsigned blocks_y, uns
                     unsigned threads_y, unsigned threads_z, unsigned /*shared*/, Stream stream, void** arguments,
                     void** /*extra*/) {
     const bool copy = function->kind == FunctionBody::Kind::copy;
-    if (Gpu::the().faults().refuse_kernel)
-        return Code::not_supported;
     if (blocks_x == 0 || blocks_y == 0 || blocks_z != 1 || threads_y != 1 || threads_z != 1 ||
         threads_x != (copy ? copy_threads : poll_threads))
         return Code::invalid_value;
     if (const Code code = admit_to("cuLaunchKernel", stream); code != Code::success)
         return code;
+    if (Gpu::the().faults().refuse_kernel)
+        return Code::not_supported;
     if (!copy) {
         stream->push({.kind = Operation::Kind::poll,
                       .vram = *static_cast<Address*>(arguments[0]),

@@ -247,7 +247,7 @@ cmd_run() {
 	for name in "$@"; do
 		if [[ $name == *:* ]]; then single+=("$name"); else names+=("$name"); fi
 	done
-	[ "${#kernels[@]}" -gt 0 ] || [ "${#single[@]}" -gt 0 ] || mapfile -t kernels < <(default_kernels)
+	[ "${#kernels[@]}" -gt 0 ] || { [ "${#names[@]}" -eq 0 ] && [ "${#single[@]}" -gt 0 ]; } || mapfile -t kernels < <(default_kernels)
 	[ "${#names[@]}" -gt 0 ] || mapfile -t names < <(all_tests)
 	for kernel in "${kernels[@]}"; do
 		need_kernel "$kernel"
