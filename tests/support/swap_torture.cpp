@@ -78,7 +78,7 @@ Totals sum(std::span<const Counters> all) {
 void must(bool good, const char* what) {
     if (good)
         return;
-    fmt::print(stderr, "swap_torture: {}: {}\n", what, std::generic_category().message(errno));
+    tell(stderr, "swap_torture: {}: {}\n", what, std::generic_category().message(errno));
     _exit(exit_usage);
 }
 
@@ -207,7 +207,7 @@ private:
     bool note_loss(std::uint32_t i) {
         if (!page_lost().exchange(false))
             return false;
-        fmt::print(stderr, "swap_torture: LOST page {} version {}: SIGBUS\n", first_ + i, versions_[i]);
+        tell(stderr, "swap_torture: LOST page {} version {}: SIGBUS\n", first_ + i, versions_[i]);
         ++counters_.lost;
         versions_[i] = lost_version;
         return true;
@@ -286,9 +286,9 @@ double seconds_since(Clock::time_point start) {
 void print_progress(std::span<const Counters> counters, Clock::time_point start) {
     const Totals totals = sum(counters);
     const char* stage = counters.front().stage;
-    fmt::print(stderr, "swap_torture: {:.0f} s: {}: filled {}, verified {}, rewritten {}, wrong {}, lost {}\n",
-               seconds_since(start), stage != nullptr ? stage : "start", totals.filled, totals.verified,
-               totals.rewritten, totals.wrong, totals.lost);
+    tell(stderr, "swap_torture: {:.0f} s: {}: filled {}, verified {}, rewritten {}, wrong {}, lost {}\n",
+         seconds_since(start), stage != nullptr ? stage : "start", totals.filled, totals.verified, totals.rewritten,
+         totals.wrong, totals.lost);
 }
 
 std::vector<pid_t> start_workers(const Options& options, std::span<Counters> counters) {
@@ -315,7 +315,7 @@ int worst_of(int worst, pid_t pid, int status) {
     if (WIFEXITED(status))
         code = WEXITSTATUS(status);
     else
-        fmt::print(stderr, "swap_torture: worker {} was killed by signal {}\n", pid, WTERMSIG(status));
+        tell(stderr, "swap_torture: worker {} was killed by signal {}\n", pid, WTERMSIG(status));
     if (worst == exit_wrong || code == exit_wrong)
         return exit_wrong;
     return std::max(worst, code);
@@ -349,11 +349,12 @@ int watch(const std::vector<pid_t>& workers, std::span<const Counters> counters,
 void print_result(const Options& options, const Totals& totals, double seconds) {
     const std::uint64_t pages = options.size / page_size / options.procs * options.procs;
     if (!options.json)
-        fmt::print("{} pages: {} verified, {} rewritten, {} wrong, {} lost, {:.1f} s\n", pages, totals.verified,
-                   totals.rewritten, totals.wrong, totals.lost, seconds);
-    fmt::print(R"({{"pages":{},"verified":{},"rewritten":{},"wrong":{},"lost":{},"seconds":{:.3f}}})"
-               "\n",
-               pages, totals.verified, totals.rewritten, totals.wrong, totals.lost, seconds);
+        tell(stdout, "{} pages: {} verified, {} rewritten, {} wrong, {} lost, {:.1f} s\n", pages, totals.verified,
+             totals.rewritten, totals.wrong, totals.lost, seconds);
+    tell(stdout,
+         R"({{"pages":{},"verified":{},"rewritten":{},"wrong":{},"lost":{},"seconds":{:.3f}}})"
+         "\n",
+         pages, totals.verified, totals.rewritten, totals.wrong, totals.lost, seconds);
 }
 
 // ---- options ----
@@ -374,7 +375,7 @@ SIGTERM ends a random stage early; the stages after it still run.
 )";
 
 [[noreturn]] void bad_usage(const std::string& what) {
-    fmt::print(stderr, "swap_torture: {}\n{}", what, usage);
+    tell(stderr, "swap_torture: {}\n{}", what, usage);
     std::exit(exit_usage); // NOLINT(concurrency-mt-unsafe): one thread
 }
 
@@ -481,7 +482,7 @@ int run(const Options& options) {
     const std::vector<pid_t> workers = start_workers(options, counters);
     // The watcher must not wait for the swap that it watches. Without the right to lock it still works.
     if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
-        fmt::print(stderr, "swap_torture: mlockall: {}\n", std::generic_category().message(errno));
+        tell(stderr, "swap_torture: mlockall: {}\n", std::generic_category().message(errno));
     const int result = watch(workers, counters, start);
     print_result(options, sum(counters), seconds_since(start));
     return result;

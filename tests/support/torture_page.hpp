@@ -15,10 +15,17 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
 namespace torture {
+
+// Prints, as far as that is possible: a file in a tmpfs may have been in the swap that was lost.
+template<class... Parts>
+void tell(std::FILE* file, fmt::format_string<Parts...> format, Parts&&... parts) {
+    (void)std::fputs(fmt::format(format, std::forward<Parts>(parts)...).c_str(), file);
+}
 
 inline constexpr std::size_t page_size = 4096;
 inline constexpr std::size_t page_words = page_size / sizeof(std::uint64_t);
@@ -103,14 +110,14 @@ inline void report_wrong(const std::uint64_t* page, const PageName& expected) {
         }
     }
     if (wrong_words == 0) {
-        fmt::print(stderr, "swap_torture: WRONG page {}: differed once, but not when read again\n", expected.number);
+        tell(stderr, "swap_torture: WRONG page {}: differed once, but not when read again\n", expected.number);
         return;
     }
-    fmt::print(stderr,
-               "swap_torture: WRONG page {} version {}: at offset {} expected {:016x}, found {:016x}; "
-               "{} of {} words differ; it seems to be {}\n",
-               expected.number, expected.version, first * sizeof(std::uint64_t), right.at(first), found.at(first),
-               wrong_words, page_words, describe(found.data(), expected));
+    tell(stderr,
+         "swap_torture: WRONG page {} version {}: at offset {} expected {:016x}, found {:016x}; "
+         "{} of {} words differ; it seems to be {}\n",
+         expected.number, expected.version, first * sizeof(std::uint64_t), right.at(first), found.at(first),
+         wrong_words, page_words, describe(found.data(), expected));
 }
 
 } // namespace torture
