@@ -188,12 +188,12 @@ kill_worker() {
 	wait_other_worker "$1" "$pid"
 }
 
-# kill_helper DEVICE: SIGKILL for keeper and worker, until they are gone.
+# kill_helper DEVICE: SIGKILL for keeper and worker, until they are gone and their service manager knows.
 kill_helper() {
 	local pid
 	pid=$(helper_says "$1" pid)
 	tell_helper "$1" kill
-	wait_for "[ ! -d /proc/$pid ]" 20
+	wait_for "[ ! -d /proc/$pid ] && [ \"\$(helper_says $1 pid)\" != $pid ]" 20
 }
 
 # stop_helper DEVICE: in good order, and its service manager too.
