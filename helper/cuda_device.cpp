@@ -121,11 +121,20 @@ Result<CudaGpu> cuda_device_choose(const std::vector<CudaGpu>& gpus, std::string
     return *found;
 }
 
+Result<CudaGpu> cuda_device_find(const CudaApi& api, std::string_view wanted) {
+    const auto gpus = cuda_device_list(api);
+    if (!gpus)
+        return std::unexpected(gpus.error());
+    return cuda_device_choose(*gpus, wanted);
+}
+
+int cuda_device_attribute(const CudaApi& api, const CudaGpu& gpu, Attribute attribute) {
+    int value = 0;
+    return api.DeviceGetAttribute(&value, attribute, gpu.device) == Code::success ? value : 0;
+}
+
 Result<void> cuda_device_check(const CudaApi& api, const CudaGpu& gpu) {
-    const auto value = [&](Attribute attribute) {
-        int number = 0;
-        return api.DeviceGetAttribute(&number, attribute, gpu.device) == Code::success ? number : 0;
-    };
+    const auto value = [&](Attribute attribute) { return cuda_device_attribute(api, gpu, attribute); };
     if (value(Attribute::integrated) != 0)
         return fail(ENOTSUP, "{} has no memory of its own: swapping to it would be swapping to RAM", gpu.text());
     if (value(Attribute::virtual_memory) == 0)
@@ -165,8 +174,7 @@ Result<CudaContext> CudaContext::make(const CudaApi& api, const CudaGpu& gpu) {
     const Code code = api.CtxCreate(&context, cuda::ctx_sched_spin | cuda::ctx_map_host, gpu.device);
     if (code == Code::success)
         return CudaContext(api, context);
-    int mode = 0;
-    (void)api.DeviceGetAttribute(&mode, Attribute::compute_mode, gpu.device);
+    const int mode = cuda_device_attribute(api, gpu, Attribute::compute_mode);
     if (code == Code::out_of_memory)
         return fail(ENOMEM, "{} has no memory left, not even for a context; end programs that use it (nvidia-smi)",
                     gpu.text());

@@ -32,6 +32,12 @@ struct CudaGpu {
 /// sentence that lists what there is.
 [[nodiscard]] Result<CudaGpu> cuda_device_choose(const std::vector<CudaGpu>& gpus, std::string_view wanted);
 
+/// The same among all that there are. Errors of both.
+[[nodiscard]] Result<CudaGpu> cuda_device_find(const CudaApi& api, std::string_view wanted);
+
+/// What the driver says of a GPU; zero if it says nothing.
+[[nodiscard]] int cuda_device_attribute(const CudaApi& api, const CudaGpu& gpu, cuda::Attribute attribute);
+
 /// Can it do what we need: memory that is mapped by chunks and outlives a process? Error ENOTSUP with what it lacks.
 [[nodiscard]] Result<void> cuda_device_check(const CudaApi& api, const CudaGpu& gpu);
 

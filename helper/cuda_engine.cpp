@@ -14,13 +14,10 @@ namespace vramswap {
 using cuda::Code;
 
 Result<std::unique_ptr<CudaEngine>> CudaEngine::make(const Wishes& wishes) {
-    auto api = CudaApi::load(wishes.library);
+    auto api = CudaApi::load(wishes.libcuda);
     if (!api)
         return pass_on(api);
-    const auto gpus = cuda_device_list(*api);
-    if (!gpus)
-        return std::unexpected(gpus.error());
-    auto chosen = cuda_device_choose(*gpus, wishes.gpu);
+    auto chosen = cuda_device_find(*api, wishes.gpu);
     if (!chosen)
         return pass_on(chosen);
     std::unique_ptr<CudaEngine> engine(new CudaEngine(*api, std::move(*chosen), wishes));
@@ -33,12 +30,6 @@ Result<std::unique_ptr<CudaEngine>> CudaEngine::make(const Wishes& wishes) {
     if (auto prepared = engine->prepare_path(); !prepared)
         return pass_on(prepared);
     return engine;
-}
-
-/// Zero if the driver does not say.
-int CudaEngine::attribute(cuda::Attribute attribute) const {
-    int value = 0;
-    return api_.DeviceGetAttribute(&value, attribute, gpu_.device) == Code::success ? value : 0;
 }
 
 /// The path that was wished for cannot be had.
@@ -59,7 +50,7 @@ Result<void> CudaEngine::prepare_path() {
         return api_.MemcpyBatchAsync != nullptr ? Result<void>()
                                                 : give_up_path("NVIDIA's driver has no cuMemcpyBatchAsync; it came "
                                                                "with CUDA 12.8 (driver 570)");
-    if (path_ == CudaPath::poll && attribute(cuda::Attribute::kernel_exec_timeout) != 0)
+    if (path_ == CudaPath::poll && cuda_device_attribute(api_, gpu_, cuda::Attribute::kernel_exec_timeout) != 0)
         return give_up_path(gpu_.text() + " drives a display, and programs on it are ended after a few seconds; only a "
                                           "GPU without a display can run one for ever");
     auto kernels = CudaKernels::make(api_);
@@ -164,7 +155,7 @@ Result<void> CudaEngine::check_polling() {
     constexpr std::size_t most_lanes = 15;
     if (path_ != CudaPath::poll)
         return {};
-    const int processors = attribute(cuda::Attribute::multiprocessor_count);
+    const int processors = cuda_device_attribute(api_, gpu_, cuda::Attribute::multiprocessor_count);
     if ((own_.size() + 1) * CudaMailbox::blocks > static_cast<std::size_t>(processors))
         return give_up_path(fmt::format("{} has {} multiprocessors, and each queue takes {}; choose another path, or "
                                         "fewer queues (the module's parameter)",

@@ -30,7 +30,7 @@ public:
         std::string gpu;              ///< as for cuda_device_choose
         std::optional<CudaPath> path; ///< none: what a measurement finds the quickest, but never CudaPath::poll
         bool contents = false;        ///< there are some to be taken over: they are worth more than the path
-        std::string library = CudaApi::library_name;
+        std::string libcuda = CudaApi::library_name;
     };
 
     /// Loads the driver and takes a share of a GPU, but no memory yet. Errors as of CudaApi::load, cuda_device_choose,
@@ -67,7 +67,6 @@ private:
     CudaEngine(const CudaApi& api, CudaGpu gpu, const Wishes& wishes)
         : api_(api), gpu_(std::move(gpu)), path_(wishes.path), contents_(wishes.contents) {}
 
-    [[nodiscard]] int attribute(cuda::Attribute attribute) const;
     [[nodiscard]] Result<void> prepare_path();
     [[nodiscard]] Result<void> give_up_path(const std::string& why);
     [[nodiscard]] Result<void> choose_paths();

@@ -250,15 +250,10 @@ void CudaLane::look_after(bool progress) noexcept {
     }
 }
 
-/// A stream that says it has done all has written its ticket, too, or it lies.
 void CudaLane::look_after() noexcept {
     Code code = copier_->ask();
-    if (code == Code::success && !zeroes_.empty()) {
+    if (code == Code::success)
         code = zeroes_.ask();
-        if (code == Code::not_ready || (code == Code::success && zeroes_.done()))
-            return;
-        code = code == Code::success ? Code::unknown : code;
-    }
     if (code != Code::success)
         fail_for(code);
 }

@@ -16,17 +16,19 @@ enum class CudaPath : std::uint8_t {
     poll,   ///< a program that never ends and looks for work itself
 };
 
+inline constexpr std::array cuda_paths{CudaPath::engine, CudaPath::batch, CudaPath::kernel, CudaPath::poll};
+
 /// In the order of CudaPath.
-inline constexpr std::array<std::string_view, 4> cuda_path_names{"engine", "batch", "kernel", "poll"};
+inline constexpr std::array<std::string_view, cuda_paths.size()> cuda_path_names{"engine", "batch", "kernel", "poll"};
 
 [[nodiscard]] constexpr std::string_view name_of(CudaPath path) {
     return cuda_path_names.at(static_cast<std::size_t>(path));
 }
 
 [[nodiscard]] constexpr std::optional<CudaPath> cuda_path_of(std::string_view name) {
-    for (std::size_t i = 0; i < cuda_path_names.size(); ++i)
-        if (cuda_path_names.at(i) == name)
-            return static_cast<CudaPath>(i);
+    for (const CudaPath path : cuda_paths)
+        if (name_of(path) == name)
+            return path;
     return std::nullopt;
 }
 

@@ -154,16 +154,9 @@ std::optional<std::uint32_t> CudaStreams::take_done() noexcept {
     return writes_.take_done();
 }
 
-/// A stream that says it has done all has written its ticket, too, or it lies.
 Code CudaStreams::ask() noexcept {
-    for (CudaTrack* const track : {&reads_, &writes_}) {
-        if (track->empty())
-            continue;
-        const Code code = track->ask();
-        if (code != Code::not_ready && (code != Code::success || !track->done()))
-            return code == Code::success ? Code::unknown : code;
-    }
-    return Code::success;
+    const Code code = reads_.ask();
+    return code != Code::success ? code : writes_.ask();
 }
 
 /// Also if nothing is known to be under way: a batch that failed may have been begun.

@@ -29,12 +29,21 @@ cuda::Code CudaTrack::confirm() noexcept {
 
 bool CudaTrack::drain(std::chrono::milliseconds patience) const noexcept {
     const auto until = std::chrono::steady_clock::now() + patience;
-    while (ask() == cuda::Code::not_ready) {
+    while (api_.StreamQuery(stream()) == cuda::Code::not_ready) {
         if (std::chrono::steady_clock::now() >= until)
             return false;
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     return true;
+}
+
+cuda::Code CudaTrack::ask() noexcept {
+    if (under_way_.empty())
+        return cuda::Code::success;
+    const cuda::Code code = api_.StreamQuery(stream());
+    if (code == cuda::Code::not_ready)
+        return cuda::Code::success;
+    return code == cuda::Code::success && !reached(under_way_.front().ticket) ? cuda::Code::unknown : code;
 }
 
 /// Tickets wrap around. There are far fewer than 2^31 under way, so the difference has the right sign.

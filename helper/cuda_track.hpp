@@ -45,12 +45,9 @@ public:
     /// The token of the oldest operation under way, if that is done; it is under way no more.
     [[nodiscard]] std::optional<std::uint32_t> take_done() noexcept;
 
-    /// Is the oldest operation done? There must be one.
-    [[nodiscard]] bool done() noexcept { return reached(under_way_.front().ticket); }
-
-    /// Asks the driver how the stream is: success if it has done all, not_ready if it is at work, else what broke it.
-    /// May enter the kernel.
-    [[nodiscard]] cuda::Code ask() const noexcept { return api_.StreamQuery(stream()); }
+    /// Asks the driver, if anything is under way: success, or what broke the stream. One that says it has done all has
+    /// written its ticket, too, or it lies, which is an unknown error. May enter the kernel.
+    [[nodiscard]] cuda::Code ask() noexcept;
 
     /// Waits until the stream has done all that it ever will, or for so long. False: it has not.
     [[nodiscard]] bool drain(std::chrono::milliseconds patience) const noexcept;

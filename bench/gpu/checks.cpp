@@ -258,7 +258,7 @@ void serve_traced(const Setting& setting, int socket) {
 } // namespace
 
 Result<std::unique_ptr<CudaEngine>> make_cuda(const Setting& setting, std::uint64_t capacity) {
-    auto engine = CudaEngine::make({.gpu = setting.gpu, .path = setting.path, .library = setting.library});
+    auto engine = CudaEngine::make({.gpu = setting.gpu, .path = setting.path, .libcuda = setting.libcuda});
     if (!engine || capacity == 0)
         return engine;
     if (auto open = (*engine)->open(capacity); !open)

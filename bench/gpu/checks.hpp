@@ -14,7 +14,7 @@ namespace vramswap::bench {
 
 /// What all of the bench works with.
 struct Setting {
-    std::string library = CudaApi::library_name;
+    std::string libcuda = CudaApi::library_name;
     std::string gpu;              ///< as for cuda_device_choose
     std::optional<CudaPath> path; ///< as for CudaEngine::make
     std::uint64_t capacity = 1ULL << 30;

@@ -60,7 +60,7 @@ bool parse(int argc, char** argv, Options& options) {
         unsigned value = 0;
         switch (one) {
         case 'l':
-            options.setting.library = optarg;
+            options.setting.libcuda = optarg;
             break;
         case 'g':
             options.setting.gpu = optarg;
@@ -107,11 +107,10 @@ void describe(const Setting& setting, Report& report) {
             break;
         }
     report.hardware = {{"kernel", system.release}, {"processor", cpu}};
-    const auto api = CudaApi::load(setting.library);
+    const auto api = CudaApi::load(setting.libcuda);
     if (!api)
         return report.troubles.push_back(api.error().message);
-    const auto gpus = cuda_device_list(*api);
-    const auto gpu = gpus ? cuda_device_choose(*gpus, setting.gpu) : std::unexpected(gpus.error());
+    const auto gpu = cuda_device_find(*api, setting.gpu);
     if (!gpu)
         return report.troubles.push_back(gpu.error().message);
     report.fake = gpu->name.contains("FAKE");
@@ -125,8 +124,7 @@ void describe(const Setting& setting, Report& report) {
 }
 
 void note(const Finding& finding) {
-    static constexpr std::array words{"ok", "FAILED", "skipped"};
-    fmt::print("{}: {}: {}\n", words.at(static_cast<std::size_t>(finding.verdict)), finding.name, finding.text);
+    fmt::print("{}: {}: {}\n", word(finding.verdict), finding.name, finding.text);
     (void)std::fflush(stdout);
 }
 
@@ -153,8 +151,6 @@ private:
     std::jthread thread_{[this](const std::stop_token& stop) { watch(stop); }};
 };
 
-constexpr std::array all_paths{CudaPath::engine, CudaPath::batch, CudaPath::kernel, CudaPath::poll};
-
 void add_loads(const Setting& setting, bool host, Report& report) {
     const Watchdog watchdog("the loads", setting);
     auto rows = measure_loads(setting, host);
@@ -179,10 +175,10 @@ Report work(const Setting& setting) {
         note(report.findings.back());
     };
     look(check_killed, {});
-    for (const CudaPath path : all_paths)
+    for (const CudaPath path : cuda_paths)
         look(check_system_calls, path);
     look(check_start, {});
-    for (const CudaPath path : all_paths)
+    for (const CudaPath path : cuda_paths)
         look(check_every_byte, path);
     look(check_registration, CudaPath::engine);
     describe(setting, report);
@@ -193,7 +189,7 @@ Report work(const Setting& setting) {
         else
             report.troubles.push_back(raw.error().message);
     }
-    for (const CudaPath path : all_paths) {
+    for (const CudaPath path : cuda_paths) {
         Setting one = setting;
         one.path = path;
         add_loads(one, false, report);

@@ -124,7 +124,7 @@ Result<Raw> pinned_copies(const Setting& setting, const Ends& ends, bool to_gpu)
 }
 
 Result<Raw> synchronous_copies(const Setting& setting, const Ends& ends, bool to_gpu) {
-    void* const library = ::dlopen(setting.library.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* const library = ::dlopen(setting.libcuda.c_str(), RTLD_NOW | RTLD_LOCAL);
     const auto to =
         reinterpret_cast<Code (*)(cuda::Address, const void*, std::size_t)>(::dlsym(library, "cuMemcpyHtoD_v2"));
     const auto from =
@@ -181,13 +181,10 @@ Result<std::vector<Row>> measure_loads(const Setting& setting, bool host) {
 }
 
 Result<std::vector<Raw>> measure_raw(const Setting& setting) {
-    auto api = CudaApi::load(setting.library);
+    auto api = CudaApi::load(setting.libcuda);
     if (!api)
         return pass_on(api);
-    const auto gpus = cuda_device_list(*api);
-    if (!gpus)
-        return std::unexpected(gpus.error());
-    const auto gpu = cuda_device_choose(*gpus, setting.gpu);
+    const auto gpu = cuda_device_find(*api, setting.gpu);
     if (!gpu)
         return std::unexpected(gpu.error());
     auto context = CudaContext::make(*api, *gpu);

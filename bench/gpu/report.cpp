@@ -8,18 +8,6 @@
 namespace vramswap::bench {
 namespace {
 
-const char* word(Verdict verdict) {
-    switch (verdict) {
-    case Verdict::ok:
-        return "ok";
-    case Verdict::failed:
-        return "FAILED";
-    case Verdict::skipped:
-        break;
-    }
-    return "skipped";
-}
-
 const char* word(Mix mix) {
     switch (mix) {
     case Mix::read:
@@ -69,6 +57,18 @@ std::string row_markdown(const Row& row) {
 }
 
 } // namespace
+
+const char* word(Verdict verdict) {
+    switch (verdict) {
+    case Verdict::ok:
+        return "ok";
+    case Verdict::failed:
+        return "FAILED";
+    case Verdict::skipped:
+        break;
+    }
+    return "skipped";
+}
 
 bool passed(const Report& report) {
     return report.troubles.empty() &&

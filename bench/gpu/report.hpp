@@ -26,6 +26,9 @@ struct Report {
 [[nodiscard]] std::string to_markdown(const Report& report);
 [[nodiscard]] std::string to_json(const Report& report);
 
+/// As reports have it.
+[[nodiscard]] const char* word(Verdict verdict);
+
 /// Everything right that was looked at?
 [[nodiscard]] bool passed(const Report& report);
 

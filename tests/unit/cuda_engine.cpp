@@ -18,7 +18,7 @@ namespace {
 /// Why there is no engine with these faults.
 Error no_engine(const std::string& faults, const std::string& gpu = "") {
     const Fake fake(faults);
-    const auto engine = CudaEngine::make({.gpu = gpu, .library = fake_library});
+    const auto engine = CudaEngine::make({.gpu = gpu, .libcuda = fake_library});
     REQUIRE(!engine.has_value());
     return engine.error();
 }

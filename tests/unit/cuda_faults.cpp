@@ -37,7 +37,7 @@ Result<void> adoption(const std::vector<KeptFd>& kept, const std::string& faults
                       std::uint64_t capacity = cuda_capacity) {
     auto inherited = duplicates(kept);
     const Fake fake(faults);
-    auto engine = CudaEngine::make({.path = CudaPath::engine, .library = fake_library});
+    auto engine = CudaEngine::make({.path = CudaPath::engine, .libcuda = fake_library});
     REQUIRE(engine.has_value());
     return (*engine)->adopt(capacity, inherited);
 }
@@ -172,13 +172,13 @@ TEST_CASE("contents in another GPU are not adopted") {
     CudaRig rig("devices=2");
     rig.open();
     auto inherited = duplicates(rig.engine->kept());
-    auto other = CudaEngine::make({.gpu = "1", .path = CudaPath::engine, .library = fake_library});
+    auto other = CudaEngine::make({.gpu = "1", .path = CudaPath::engine, .libcuda = fake_library});
     REQUIRE(other.has_value());
     const auto adopted = (*other)->adopt(cuda_capacity, inherited);
     REQUIRE(!adopted.has_value());
     REQUIRE(adopted.error().message.find(rig.engine->uuid()) != std::string::npos);
     auto again = duplicates(rig.engine->kept());
-    auto same = CudaEngine::make({.gpu = rig.engine->uuid(), .path = CudaPath::engine, .library = fake_library});
+    auto same = CudaEngine::make({.gpu = rig.engine->uuid(), .path = CudaPath::engine, .libcuda = fake_library});
     REQUIRE(same.has_value());
     REQUIRE((*same)->adopt(cuda_capacity, again).has_value());
 }

@@ -16,7 +16,7 @@ constexpr Shape shape{.slots = 32, .slot_size = 16U << 10, .capacity = 512ULL * 
 constexpr std::uint64_t requests = 5000 / slowdown_of_sanitizers;
 
 std::unique_ptr<CudaEngine> engine() {
-    auto made = CudaEngine::make({.path = CudaPath::engine, .library = fake_library});
+    auto made = CudaEngine::make({.path = CudaPath::engine, .libcuda = fake_library});
     REQUIRE(made.has_value());
     return std::move(*made);
 }

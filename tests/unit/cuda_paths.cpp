@@ -13,11 +13,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::array paths{CudaPath::engine, CudaPath::batch, CudaPath::kernel, CudaPath::poll};
-
 Error no_engine(const std::string& faults, CudaPath path) {
     const Fake fake(faults);
-    const auto engine = CudaEngine::make({.path = path, .library = fake_library});
+    const auto engine = CudaEngine::make({.path = path, .libcuda = fake_library});
     REQUIRE(!engine.has_value());
     REQUIRE(engine.error().code == ENOTSUP);
     return engine.error();
@@ -56,7 +54,7 @@ CudaTimes linear(CudaPath path, std::chrono::nanoseconds one, std::chrono::nanos
 } // namespace
 
 TEST_CASE("every path stores what was written, everywhere") {
-    for (const CudaPath path : paths)
+    for (const CudaPath path : cuda_paths)
         for (const char* const faults : {"", "reorder=1,latency_us=10"}) {
             INFO(name_of(path) << " " << faults);
             CudaRig rig(faults, cuda_capacity, path);
@@ -111,7 +109,7 @@ TEST_CASE("large copies are the copy engines' whatever the path, but for the pro
 }
 
 TEST_CASE("a GPU that breaks fails the lane on every path, and nothing behind it is answered") {
-    for (const CudaPath path : paths)
+    for (const CudaPath path : cuda_paths)
         for (const unsigned number : {1, 3, 20})
             for (const char* const fault : {"sticky_at={}:700", "lost_at={}", "blank_at={}:214"}) {
                 INFO(name_of(path) << " " << fault);
@@ -165,7 +163,7 @@ TEST_CASE("a batch that is invalid, and of which a copy is invalid by itself, is
 
 TEST_CASE("a GPU that stores a wrong bit in any copy of the warm-up's tests does not get past it") {
     constexpr unsigned copies = 60; // so many operations, at least, come before those whose bytes are of no interest
-    for (const CudaPath path : paths) {
+    for (const CudaPath path : cuda_paths) {
         unsigned noticed = 0;
         for (unsigned number = 1; number <= copies; ++number) {
             CudaRig rig("", cuda_capacity, path);
@@ -235,7 +233,7 @@ TEST_CASE("programs that poll are refused where they would not all fit") {
 }
 
 TEST_CASE("more copies than one call takes, and than a copier has room for") {
-    for (const CudaPath path : paths) {
+    for (const CudaPath path : cuda_paths) {
         INFO(name_of(path));
         constexpr unsigned depth = 400;
         CudaRig rig("", cuda_capacity * 2, path);
@@ -377,7 +375,7 @@ TEST_CASE("contents are taken over by another path if theirs cannot be had any m
         auto inherited = duplicates(rig.engine->kept());
         rig.lane.reset();
         rig.engine->unbind();
-        auto made = CudaEngine::make({.path = row.path, .contents = true, .library = fake_library});
+        auto made = CudaEngine::make({.path = row.path, .contents = true, .libcuda = fake_library});
         REQUIRE(made.has_value());
         rig.engine = std::move(*made);
         REQUIRE(rig.engine->adopt(rig.capacity, inherited).has_value());

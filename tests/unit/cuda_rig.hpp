@@ -50,7 +50,7 @@ public:
     explicit CudaRig(const std::string& faults = {}, std::uint64_t size = cuda_capacity,
                      std::optional<CudaPath> path = CudaPath::engine)
         : fake(faults), staging(cuda_depth * cuda_slot), capacity(size) {
-        auto made = CudaEngine::make({.path = path, .library = fake_library});
+        auto made = CudaEngine::make({.path = path, .libcuda = fake_library});
         REQUIRE(made.has_value());
         engine = std::move(*made);
     }

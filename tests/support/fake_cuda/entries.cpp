@@ -16,6 +16,7 @@
 using namespace vramswap::cuda;
 using vramswap::fake_cuda::Calls;
 using vramswap::fake_cuda::enter_context;
+using vramswap::fake_cuda::enter_stream;
 using vramswap::fake_cuda::Faults;
 using vramswap::fake_cuda::Gpu;
 using vramswap::fake_cuda::Operation;
@@ -43,10 +44,8 @@ void announce() {
 }
 
 Code submit(const char* name, Stream stream, const Operation& operation) {
-    if (const Code code = enter_context(name); code != Code::success)
+    if (const Code code = enter_stream(name, stream); code != Code::success)
         return code;
-    if (stream == nullptr)
-        return Code::invalid_handle; // the NULL stream waits for all others: not for us
     const bool copy = operation.kind == Operation::Kind::to_vram || operation.kind == Operation::Kind::to_host;
     if (copy && !Gpu::the().pinned(operation.host, operation.size)) {
         (void)std::fprintf(stderr, "fake libcuda: %s with host memory that is not pinned\n", name);
@@ -63,6 +62,11 @@ Code submit(const char* name, Stream stream, const Operation& operation) {
 Code vramswap::fake_cuda::enter_context(const char* name) {
     const Code code = enter(name);
     return code == Code::success && current == nullptr ? Code::invalid_context : code;
+}
+
+Code vramswap::fake_cuda::enter_stream(const char* name, Stream stream) {
+    const Code code = enter_context(name);
+    return code == Code::success && stream == nullptr ? Code::invalid_handle : code;
 }
 
 extern "C" {

@@ -12,6 +12,7 @@
 using namespace vramswap::cuda;
 using vramswap::fake_cuda::Calls;
 using vramswap::fake_cuda::enter_context;
+using vramswap::fake_cuda::enter_stream;
 using vramswap::fake_cuda::Gpu;
 using vramswap::fake_cuda::Operation;
 
@@ -19,11 +20,8 @@ namespace {
 
 /// May something be given to the stream? Counts it.
 Code admit_to(const char* name, Stream stream) {
-    if (const Code code = enter_context(name); code != Code::success)
-        return code;
-    if (stream == nullptr)
-        return Code::invalid_handle; // the NULL stream waits for all others: not for us
-    return Gpu::the().admit(true);
+    const Code code = enter_stream(name, stream);
+    return code == Code::success ? Gpu::the().admit(true) : code;
 }
 
 } // namespace
