@@ -20,6 +20,7 @@
 #include <helper/cuda_engine.hpp>
 
 #include "cuda_fake.hpp"
+#include "sanitizers.hpp"
 
 #include "vramswap.h"
 

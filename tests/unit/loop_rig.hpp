@@ -16,14 +16,9 @@
 
 #include "fault_engine.hpp"
 #include "kernel_half.hpp"
+#include "sanitizers.hpp"
 
 namespace vramswap::test {
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-inline constexpr unsigned slowdown_of_sanitizers = 10;
-#else
-inline constexpr unsigned slowdown_of_sanitizers = 1;
-#endif
 
 /// ENTER of the kernel's half, counted, and watched for the one thing that must never happen.
 class CountingDoorbell final : public Doorbell {

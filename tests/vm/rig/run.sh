@@ -50,13 +50,16 @@ test_limit() {
 # --- one test ---
 
 prepare_test() {
-	local file=$1 settings
+	local file=$1 settings setting
 	G_MEM=$(header "$file" memory 1G)
 	G_SMP=$(header "$file" smp 2)
 	G_IVSHMEM=$(header "$file" ivshmem)
 	G_ARGS=$(header "$file" kernel-args)
 	G_FLAVOUR=$(flavour "$G_KERNEL" "$file")
 	mapfile -t settings < <(settings "$file")
+	for setting in "${settings[@]}"; do
+		[[ $setting != GUEST_MEMORY=* ]] || G_MEM=${setting#*=}
+	done
 	write_job test JOB_SCRIPT="$file" "${settings[@]/#/export }"
 	build_qemu
 	QEMU+=(-serial "mon:stdio")

@@ -47,7 +47,7 @@ wait $fio || {
 
 say "killed in the middle of swapping"
 swap_on
-start_torture 192M --size 320M --procs 2 --passes 1000
+start_torture 128M --size 208M --procs 2 --passes 1000
 kill_in_the_middle 4 operations.read.bytes $((2 << 20))
 torture_lost_nothing
 swapoff /dev/vramswap0

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # stress-ng flips each bit of more memory than it may use, and verifies them all, with nothing but our swap. Each of two
 # workers has 130 % of what a cgroup gives to both, so that none can do its work without swap while the other one waits.
-# (STRESS_MIB=0: 130 % of the guest's memory, for both.)
-# memory: 512M
+# (STRESS_MIB=0: 130 % of the guest's memory, for both; GUEST_MEMORY=1200M is 1 GiB to live in.)
 # ivshmem: 1G
 # timeout: 900
-# setting: STRESS_MIB 12
+# setting: GUEST_MEMORY 512M
+# setting: STRESS_MIB 8
 # shellcheck shell=bash
 
 load_module

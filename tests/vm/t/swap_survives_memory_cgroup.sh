@@ -5,11 +5,11 @@
 # memory: 4G
 # timeout: 900
 # setting: SWAP_PASSES 1
-# setting: SWAP_MIB 576
+# setting: SWAP_MIB 300
 # shellcheck shell=bash
 
 load_module
-start_helper 0 1G
+start_helper 0 "${SWAP_MIB}M"
 swap_on
 no_readahead
 take_counters before
