@@ -34,18 +34,17 @@ struct Words {
 
 constexpr const char* device_help = "0, vramswap0 or /dev/vramswap0";
 
-constexpr const char* stats_footer =
-    "MEAN is exact. Percentiles come from the kernel's histogram, whose buckets are\n"
-    "powers of two nanoseconds: within a bucket requests are taken to be spread\n"
-    "evenly, so a percentile is right to a factor of two at worst. ALL is the upper\n"
-    "end of the last bucket in use: no request took longer.\n\n"
-    "DOORBELLS counts how often a sleeping helper had to be woken, ENTERS its calls\n"
-    "into the kernel, WAITS those of them that slept, REPLAYED requests sent again to\n"
-    "a new helper, INFLIGHT those under way or held now. A discard never reaches the\n"
-    "helper.\n\n"
-    "With --interval: MB are 10^6 bytes, pages are 4096, latencies are those of the\n"
-    "interval alone, IN USE is what swap uses or, without swap, USED of status.\n\n"
-    "Columns:\n";
+constexpr const char* stats_footer = "MEAN is exact. Percentiles come from the kernel's histogram, whose buckets are\n"
+                                     "powers of two nanoseconds: within a bucket requests are taken to be spread\n"
+                                     "evenly, so a percentile is right to a factor of two at worst. ALL is the upper\n"
+                                     "end of the last bucket in use: no request took longer.\n\n"
+                                     "DOORBELLS counts how often a sleeping helper had to be woken, ENTERS its calls\n"
+                                     "into the kernel, WAITS those of them that slept, SPINS answers that a submitter\n"
+                                     "waited for awake, REPLAYED requests sent again to a new helper, INFLIGHT those\n"
+                                     "under way or held now. A discard never reaches the helper.\n\n"
+                                     "With --interval: MB are 10^6 bytes, pages are 4096, latencies are those of the\n"
+                                     "interval alone, IN USE is what swap uses or, without swap, USED of status.\n\n"
+                                     "Columns:\n";
 
 constexpr const char* set_footer = "The hold time is how long requests wait for a helper when theirs is lost. When\n"
                                    "it is over they fail, and what was swapped out is lost: a process that touches\n"

@@ -40,7 +40,8 @@ Json json_queue(const QueueStats& queue) {
     for (std::size_t op = 0; op < queue.ops.size(); ++op)
         operations[op_word(op)] = json_op(queue.ops[op]);
     return {{"doorbells", queue.doorbells}, {"enters", queue.enters},     {"waits", queue.waits},
-            {"replayed", queue.replayed},   {"inflight", queue.inflight}, {"operations", operations}};
+            {"spins", queue.spins},         {"replayed", queue.replayed}, {"inflight", queue.inflight},
+            {"operations", operations}};
 }
 
 Json json_flow(const Flow& flow) {

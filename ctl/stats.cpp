@@ -71,14 +71,16 @@ Row wake_row(const std::string& name, const QueueStats& queue) {
             fmt::to_string(queue.doorbells),
             fmt::to_string(queue.enters),
             fmt::to_string(queue.waits),
+            fmt::to_string(queue.spins),
             fmt::to_string(queue.replayed),
             fmt::to_string(queue.inflight)};
 }
 
 /// How the queues and their helper got on with each other.
 std::string wake_table(std::span<const QueueStats> queues, bool each_queue) {
-    static const std::vector<Column> columns{{"QUEUE", false, ""}, {"DOORBELLS", true, ""}, {"ENTERS", true, ""},
-                                             {"WAITS", true, ""},  {"REPLAYED", true, ""},  {"INFLIGHT", true, ""}};
+    static const std::vector<Column> columns{{"QUEUE", false, ""},  {"DOORBELLS", true, ""}, {"ENTERS", true, ""},
+                                             {"WAITS", true, ""},   {"SPINS", true, ""},     {"REPLAYED", true, ""},
+                                             {"INFLIGHT", true, ""}};
     std::vector<Row> rows;
     if (each_queue)
         for (const QueueStats& queue : queues)

@@ -92,6 +92,7 @@ QueueStats queue_total(std::span<const QueueStats> queues) {
         total.enters += queue.enters;
         total.waits += queue.waits;
         total.replayed += queue.replayed;
+        total.spins += queue.spins;
         total.inflight += queue.inflight;
         for (std::size_t op = 0; op < total.ops.size(); ++op)
             total.ops[op] = op_sum(total.ops[op], queue.ops[op]);

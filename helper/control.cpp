@@ -274,6 +274,7 @@ std::optional<QueueStats> decode_queue(Bytes attributes) {
                      .enters = found.u64(VRAMSWAP_QUEUE_A_ENTERS),
                      .waits = found.u64(VRAMSWAP_QUEUE_A_WAITS),
                      .replayed = found.u64(VRAMSWAP_QUEUE_A_REPLAYED),
+                     .spins = found.u64(VRAMSWAP_QUEUE_A_SPINS),
                      .inflight = found.u32(VRAMSWAP_QUEUE_A_INFLIGHT),
                      .ops = {}};
     for_each_attribute(payload(*nest), [&queue](const nlattr& attribute) {

@@ -61,6 +61,7 @@ struct QueueStats {
     std::uint64_t enters = 0;
     std::uint64_t waits = 0;
     std::uint64_t replayed = 0;
+    std::uint64_t spins = 0;
     std::uint32_t inflight = 0;
     std::array<OpStats, VRAMSWAP_STAT_OPS> ops;
 };

@@ -141,7 +141,7 @@ void IoLoop::answer(std::uint32_t number, const Completion& completion) noexcept
 }
 
 /// (4) Asks the lane for what it has finished, (5) publishes the answers, and lets the kernel end the requests with one
-/// ENTER for all of them.
+/// ENTER for all of them, unless a submitter that waits for one takes them.
 std::size_t IoLoop::publish() noexcept {
     if (in_lane_ == 0)
         return 0;
@@ -157,7 +157,8 @@ std::size_t IoLoop::publish() noexcept {
     for (std::uint32_t i = 0; i < count; ++i)
         VRAMSWAP_PROBE(cqe_published, parts_.queue, completions_[i].token, table_[completions_[i].token].generation);
     in_lane_ -= done;
-    enter(0);
+    if (!parts_.ring.kernel_reaps())
+        enter(0);
     return done;
 }
 

@@ -11,6 +11,10 @@
 // CQEs: we fill the staging slot (for a read) and the CQE, then store the CQ tail with release (C). The kernel loads
 // the tail with acquire (D) before it reads CQE or staging.
 //
+// Hand-over: a submitter in the kernel that waits for its request takes CQEs by itself, and says so in the SQ's flags.
+// We store the CQ tail (C), then a full barrier (P), then look at the flag (Q); a submitter that leaves takes the flag
+// down, then a full barrier, then looks at the CQ tail (M, N, O). One of the two sees the other, so no CQE is left.
+//
 // Sleep: whether the helper sleeps is a flag of the kernel's own, not a word of shared memory. In ENTER the kernel sets
 // it, then a full barrier, then compares the tail with the head that we passed (E, G, I); its publisher stores the
 // tail, then a full barrier, then looks at the flag (A, F, H). One of the two sees the other, so no wake-up is lost.
@@ -35,8 +39,10 @@ public:
     /// `sq` and `cq`: the queue's headers as mapped; `entries`: of each ring, a power of two. The SQ is mapped for
     /// reading only: the pointer lacks const because std::atomic_ref wants it so.
     Ring(std::byte* sq, std::byte* cq, std::uint32_t entries) noexcept
-        : sq_tail_(reinterpret_cast<std::uint32_t*>(sq)), sqes_(sq + sizeof(vramswap_sq)),
-          cq_tail_(reinterpret_cast<std::uint32_t*>(cq)), cqes_(cq + sizeof(vramswap_cq)), entries_(entries) {
+        : sq_tail_(reinterpret_cast<std::uint32_t*>(sq)),
+          sq_flags_(reinterpret_cast<std::uint32_t*>(sq + offsetof(vramswap_sq, flags))),
+          sqes_(sq + sizeof(vramswap_sq)), cq_tail_(reinterpret_cast<std::uint32_t*>(cq)),
+          cqes_(cq + sizeof(vramswap_cq)), entries_(entries) {
         assert(entries != 0 && (entries & (entries - 1)) == 0);
     }
 
@@ -81,10 +87,17 @@ public:
         std::atomic_ref(*cq_tail_).store(cq_head_, std::memory_order_release); // (C)
     }
 
+    /// After submit: true if the kernel takes what was submitted without an ENTER.
+    [[nodiscard]] bool kernel_reaps() const noexcept {
+        std::atomic_thread_fence(std::memory_order_seq_cst);                                                  // (P)
+        return (std::atomic_ref(*sq_flags_).load(std::memory_order_relaxed) & VRAMSWAP_SQ_KERNEL_REAPS) != 0; // (Q)
+    }
+
 private:
     [[nodiscard]] std::size_t place(std::uint32_t number) const noexcept { return number & (entries_ - 1); }
 
     std::uint32_t* sq_tail_;
+    std::uint32_t* sq_flags_;
     std::byte* sqes_;
     std::uint32_t* cq_tail_;
     std::byte* cqes_;

@@ -1,152 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * ENTER: from a completion to the request's end (6), and the helper's sleep.
- *
- * All that the helper can forge is looked at here, once: the CQ's tail and the CQEs.
- */
-#include <linux/bvec.h>
-#include <linux/nospec.h>
+/* ENTER: the helper has the kernel take its CQEs, and sleeps. */
 #include <linux/sched/signal.h>
 
 #include "vramswap.h"
 #include "trace.h"
-
-/*
- * CQEs taken under one hold of the reap lock; blk-mq's own completion batches are of 32 as well
- * (TAG_COMP_BATCH).
- */
-#define VS_REAP_BATCH 32
-
-/* A request claimed from a slot, to be ended once the lock is dropped. */
-struct vs_done {
-	struct request *rq;
-	unsigned int slot;
-	blk_status_t status;
-};
-
-static void vs_copy_from_slot(struct request *rq, const char *from)
-{
-	struct req_iterator iter;
-	struct bio_vec bvec;
-
-	rq_for_each_segment(bvec, rq, iter) {
-		memcpy_to_bvec(&bvec, from);
-		from += bvec.bv_len;
-	}
-}
-
-/*
- * The one place that turns a helper's status into the block layer's. False for a status that does
- * not exist.
- */
-static bool vs_status(u16 from, blk_status_t *to)
-{
-	switch (from) {
-	case VRAMSWAP_STATUS_OK:
-		*to = BLK_STS_OK;
-		return true;
-	case VRAMSWAP_STATUS_IO_ERROR:
-		*to = BLK_STS_IOERR;
-		return true;
-	case VRAMSWAP_STATUS_DATA_LOST:
-		*to = BLK_STS_MEDIUM;
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* (6) Believes a CQE, or does not. */
-static int vs_enter_claim(struct vs_queue *queue, struct vramswap_cqe cqe, struct vs_done *done)
-{
-	unsigned int index = cqe.slot;
-
-	if (index >= queue->device->slots || !vs_status(cqe.status, &done->status))
-		return -EBADMSG;
-	index = array_index_nospec(index, queue->device->slots);
-	if (!vs_slot_claim(&queue->slots[index].owner, cqe.generation))
-		return -EBADMSG;
-	done->slot = index;
-	done->rq = vs_slot_take(queue, index, done->status);
-	return 0;
-}
-
-/* Claims what is ready, at most VS_REAP_BATCH. *count is right also when an error is returned. */
-static int vs_enter_claim_batch(struct vs_queue *queue, struct vs_channel *channel,
-				struct vs_done *done, int *count)
-{
-	int ready, ret = 0;
-
-	*count = 0;
-	spin_lock(&queue->reap_lock);
-	/*
-	 * Another session's by now, or nobody's: this one has ended, and ENTER is about to say so.
-	 */
-	ready = queue->channel == channel ? vs_cq_peek(&channel->ring) : 0;
-	if (ready < 0)
-		ret = ready;
-	while (!ret && *count < min(ready, VS_REAP_BATCH)) {
-		struct vramswap_cqe cqe = vs_cq_take(&channel->ring);
-
-		ret = vs_enter_claim(queue, cqe, &done[*count]);
-		if (!ret)
-			++*count;
-		/* The same CQE again, as a helper might send it: it must not be believed. */
-		if (!ret && *count < VS_REAP_BATCH && vs_fault(VS_FAULT_duplicate))
-			ret = vs_enter_claim(queue, cqe, &done[*count]);
-	}
-	spin_unlock(&queue->reap_lock);
-	return ret;
-}
-
-/*
- * Ends claimed requests. No lock held, so that an end may submit new I/O; bottom halves off, so
- * that a final fput goes to a worker: run as this thread's task work it could close the very device
- * that the thread serves.
- */
-static void vs_enter_end(struct vs_queue *queue, struct vs_channel *channel, struct vs_done *done,
-			 int count)
-{
-	size_t slot_size = queue->device->slot_size;
-	DEFINE_IO_COMP_BATCH(batch);
-	int i;
-
-	for (i = 0; i < count; i++)
-		if (req_op(done[i].rq) == REQ_OP_READ && done[i].status == BLK_STS_OK)
-			vs_copy_from_slot(done[i].rq, channel->staging + done[i].slot * slot_size);
-
-	local_bh_disable();
-	for (i = 0; i < count; i++) {
-		/* Successes only: kernels differ in what the batch takes for an error. */
-		if (done[i].status != BLK_STS_OK ||
-		    !blk_mq_add_to_batch(done[i].rq, &batch, false, blk_mq_end_request_batch))
-			blk_mq_end_request(done[i].rq, done[i].status);
-	}
-	if (batch.complete)
-		batch.complete(&batch);
-	local_bh_enable();
-}
-
-/*
- * Takes and ends what is ready, at most one request for each slot. Returns how many, or why the
- * ring is broken.
- */
-static int vs_enter_reap(struct vs_queue *queue, struct vs_channel *channel)
-{
-	struct vs_done done[VS_REAP_BATCH];
-	unsigned int total = 0;
-	int count, ret;
-
-	do {
-		vs_fault_delay(VS_FAULT_late_claim);
-		ret = vs_enter_claim_batch(queue, channel, done, &count);
-		vs_fault_kill(VS_FAULT_die_claimed, channel->session);
-		vs_fault_delay(VS_FAULT_late_end);
-		vs_enter_end(queue, channel, done, count);
-		total += count;
-	} while (!ret && count == VS_REAP_BATCH && total < queue->device->slots);
-	return ret ?: total;
-}
 
 /*
  * Sleeps until there is work, a signal, or the end of the session. One thread at a time for each
@@ -197,7 +54,7 @@ int vs_enter(struct vs_session *session, const struct vramswap_enter *args)
 	int ret;
 
 	vs_fault_kill(VS_FAULT_die_enter, session);
-	ret = vs_enter_reap(queue, channel);
+	ret = vs_reap(queue, channel);
 	vs_fault_kill(VS_FAULT_die_ended, session);
 	trace_vramswap_enter(queue, args->sq_head, ret);
 	wait = wait && !ret && !vs_sq_has_past(&channel->ring, args->sq_head);

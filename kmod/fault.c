@@ -44,7 +44,7 @@ bool vs_fault(enum vs_fault fault)
 void vs_fault_delay(enum vs_fault fault)
 {
 	if (vs_fault(fault))
-		msleep(VS_FAULT_DELAY_MS);
+		mdelay(VS_FAULT_DELAY_MS);
 }
 
 void vs_fault_kill(enum vs_fault fault, const struct vs_session *session)

@@ -29,7 +29,7 @@ enum vs_fault {
 
 /* Counts a pass, and says whether the fault strikes now. Any context. */
 bool vs_fault(enum vs_fault fault);
-/* As vs_fault, and then sleeps for a moment. */
+/* As vs_fault, and then does nothing for a moment, awake. */
 void vs_fault_delay(enum vs_fault fault);
 /* As vs_fault, and then kills the helper. NULL: there is none. */
 void vs_fault_kill(enum vs_fault fault, const struct vs_session *session);

@@ -111,6 +111,7 @@ static int vs_genl_put_queue(struct sk_buff *skb, struct vs_queue *queue)
 	    vs_genl_put_queue_u64(skb, VRAMSWAP_QUEUE_A_ENTERS, &queue->enters) ||
 	    vs_genl_put_queue_u64(skb, VRAMSWAP_QUEUE_A_WAITS, &queue->waits) ||
 	    vs_genl_put_queue_u64(skb, VRAMSWAP_QUEUE_A_REPLAYED, &queue->replayed) ||
+	    vs_genl_put_queue_u64(skb, VRAMSWAP_QUEUE_A_SPINS, &queue->spins) ||
 	    nla_put_u32(skb, VRAMSWAP_QUEUE_A_INFLIGHT, vs_queue_inflight(queue)))
 		return -EMSGSIZE;
 	for (op = 0; op < VRAMSWAP_STAT_OPS; op++)

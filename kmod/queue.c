@@ -64,9 +64,9 @@ static enum vramswap_stat_op vs_stat_op(struct request *rq)
 
 /*
  * (2) Copies a write into the slot and publishes the SQE. From then on the request may end at any
- * moment.
+ * moment. Returns the generation that the slot went out with.
  */
-static void vs_queue_send(struct vs_queue *queue, unsigned int index)
+static u32 vs_queue_send(struct vs_queue *queue, unsigned int index)
 {
 	struct vs_ring *ring = &queue->channel->ring;
 	struct vs_slot *slot = &queue->slots[index];
@@ -75,6 +75,7 @@ static void vs_queue_send(struct vs_queue *queue, unsigned int index)
 	u32 length = blk_rq_bytes(rq);
 	u8 opcode = vs_opcode(rq);
 	struct vramswap_sqe *sqe;
+	u32 generation;
 
 	if (opcode == VRAMSWAP_OP_WRITE)
 		vs_copy_to_slot(rq, queue->channel->staging +
@@ -84,11 +85,13 @@ static void vs_queue_send(struct vs_queue *queue, unsigned int index)
 	WRITE_ONCE(slot->sent_ns, ktime_get_ns());
 
 	spin_lock(&queue->submit_lock);
+	vs_spin_note(queue);
 	sqe = vs_sq_reserve(ring);
+	generation = vs_slot_publish(&slot->owner);
 	*sqe = (struct vramswap_sqe){
 		.offset = offset,
 		.length = length,
-		.generation = vs_slot_publish(&slot->owner),
+		.generation = generation,
 		.slot = index,
 		.opcode = opcode,
 	};
@@ -96,15 +99,19 @@ static void vs_queue_send(struct vs_queue *queue, unsigned int index)
 	vs_sq_submit(ring);
 	spin_unlock(&queue->submit_lock);
 	vs_fault_kill(VS_FAULT_die_submit, queue->channel->session);
+	return generation;
 }
 
-/* Wakes the helper if there is one and it sleeps. Called once after a run of vs_queue_send. */
-static void vs_queue_doorbell(struct vs_queue *queue)
+/*
+ * Wakes the helper if there is one and it sleeps; true if so. Called once after a run of
+ * vs_queue_send.
+ */
+static bool vs_queue_doorbell(struct vs_queue *queue)
 {
 	struct vs_channel *channel = queue->channel;
 
 	if (!channel || !vs_doorbell_take(&channel->ring))
-		return;
+		return false;
 	spin_lock(&queue->submit_lock);
 	vs_stats_add(&queue->doorbells, 1);
 	spin_unlock(&queue->submit_lock);
@@ -112,6 +119,7 @@ static void vs_queue_doorbell(struct vs_queue *queue)
 	vs_fault_kill(VS_FAULT_die_doorbell, channel->session);
 	if (!vs_fault(VS_FAULT_doorbell))
 		wake_up(&channel->wait);
+	return true;
 }
 
 /*
@@ -153,7 +161,8 @@ static blk_status_t vs_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_
 	unsigned int index = rq->tag;
 	struct vs_slot *slot = &queue->slots[index];
 	enum vs_gate gate = vs_queue_gate(queue->device);
-	bool last = bd->last;
+	bool last = bd->last, spin = false;
+	u32 generation = 0;
 
 	if (unlikely(gate == VS_GATE_FAIL))
 		return BLK_STS_IOERR;
@@ -169,11 +178,12 @@ static blk_status_t vs_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_
 		WRITE_ONCE(slot->rq, rq);
 		if (likely(gate == VS_GATE_SEND)) {
 			vs_fault_kill(VS_FAULT_die_request, queue->channel->session);
-			vs_queue_send(queue, index);
+			spin = last && vs_spin_may(rq);
+			generation = vs_queue_send(queue, index);
 		}
 	}
-	if (last)
-		vs_queue_doorbell(queue);
+	if (last && !vs_queue_doorbell(queue) && spin)
+		vs_spin(queue, index, generation);
 	return BLK_STS_OK;
 }
 

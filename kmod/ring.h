@@ -41,6 +41,15 @@
  * by exchange, so that one sleep costs one wake-up however many requests follow before the helper
  * runs.
  *
+ * Hand-over. A submitter that waits for its own request takes CQEs without the helper's ENTER, and
+ * says so in the SQ's flags. When it leaves, no CQE may stay behind of which each side believes
+ * that the other one takes it:
+ *
+ *	submitter, leaving                  helper
+ *	store flag = 0              (M)     store CQ tail              (C)
+ *	full barrier                (N)     full barrier               (P)
+ *	load CQ tail                (O)     load flag; ENTER if not set (Q)
+ *
  *
  * Slot ownership. A slot's owner word holds its generation and one bit, HELPER, set while the
  * helper owns the slot.
@@ -93,7 +102,7 @@ struct vs_ring {
 	/* Written by submitters, under their lock; the truth behind sq->tail. */
 	u32 sq_tail ____cacheline_aligned_in_smp;
 
-	/* Written by ENTER, under the reap lock. */
+	/* Written by whoever takes CQEs, under the reap lock. */
 	u32 cq_head ____cacheline_aligned_in_smp;
 
 	/* Nonzero while the helper sleeps in ENTER and nobody has woken it. */
@@ -189,13 +198,35 @@ static inline void vs_sleep_end(struct vs_ring *ring)
 }
 
 /*
- * Number of CQEs ready to be taken, or -EBADMSG if the helper's tail is impossible. Reap lock held.
+ * Number of CQEs ready to be taken, or -EBADMSG if the helper's tail is impossible. Without the
+ * reap lock it only says whether it is worth its while to take that.
  */
 static inline int vs_cq_peek(struct vs_ring *ring)
 {
-	u32 ready = smp_load_acquire(&ring->cq->tail) - ring->cq_head; /* (D) */
+	u32 ready = smp_load_acquire(&ring->cq->tail) - READ_ONCE(ring->cq_head); /* (D) */
 
 	return ready <= ring->mask + 1 ? (int)ready : -EBADMSG;
+}
+
+/*
+ * Requests whose CQEs have not been taken. Exact under both locks; without, a moment's view.
+ */
+static inline u32 vs_ring_under_way(const struct vs_ring *ring)
+{
+	return READ_ONCE(ring->sq_tail) - READ_ONCE(ring->cq_head);
+}
+
+/* From now on the helper leaves its CQEs to the caller. One caller at a time. */
+static inline void vs_handover_begin(struct vs_ring *ring)
+{
+	WRITE_ONCE(ring->sq->flags, VRAMSWAP_SQ_KERNEL_REAPS);
+}
+
+/* From now on the helper enters again. The caller must look at the CQ once more (O). */
+static inline void vs_handover_end(struct vs_ring *ring)
+{
+	WRITE_ONCE(ring->sq->flags, 0); /* (M) */
+	smp_mb(); /* (N) */
 }
 
 /*
@@ -210,8 +241,14 @@ static inline struct vramswap_cqe vs_cq_take(struct vs_ring *ring)
 	} copy;
 
 	copy.word = READ_ONCE(ring->cqes[ring->cq_head & ring->mask]);
-	ring->cq_head++;
+	WRITE_ONCE(ring->cq_head, ring->cq_head + 1);
 	return copy.cqe;
+}
+
+/* The CQE last taken was refused: whoever comes next finds it again. Reap lock held. */
+static inline void vs_cq_refuse(struct vs_ring *ring)
+{
+	WRITE_ONCE(ring->cq_head, ring->cq_head - 1);
 }
 
 #endif

@@ -66,7 +66,8 @@ struct vs_channel {
 	struct vs_ring ring;
 	char *staging;
 	wait_queue_head_t wait;
-	unsigned long waiting; /* bit 0: a thread is in vs_enter_wait */
+	unsigned long waiting;  /* bit 0: a thread is in vs_enter_wait */
+	unsigned long spinning; /* bit 0: a submitter is in vs_spin */
 };
 
 /*
@@ -114,6 +115,14 @@ struct vs_slot {
 	u64 held_start_ns;
 };
 
+/* Who sent a queue's last request, for spin.c. */
+struct vs_spin_history {
+	pid_t pid;
+	unsigned long sleeps; /* of that task until then */
+	unsigned int lone;    /* requests in a row that it waited for, one at a time */
+	bool spun;            /* the last one in vs_spin */
+};
+
 struct vs_queue {
 	struct vs_device *device;
 	unsigned int index;
@@ -122,9 +131,15 @@ struct vs_queue {
 	/* NULL: no session. Changed quiesced and under reap_lock, read under either. */
 	struct vs_channel *channel;
 
-	/* The ring's SQ side, doorbells, the discard statistics. */
+	/* The ring's SQ side, doorbells, discard statistics, who submits how. */
 	spinlock_t submit_lock ____cacheline_aligned_in_smp;
 	u64 doorbells;
+	struct vs_spin_history last;
+
+	/* spin.c's, under channel->spinning: requests not to wait for, and how many next. */
+	unsigned int spin_skip;
+	unsigned int spin_penalty;
+	u64 spins; /* requests that their submitters waited for with success */
 
 	/* The ring's CQ side, enters, all other statistics. */
 	spinlock_t reap_lock ____cacheline_aligned_in_smp;
@@ -246,6 +261,14 @@ bool vs_queues_silent(struct vs_device *device);
 unsigned int vs_queue_inflight(struct vs_queue *queue);
 void vs_queues_forget_held(struct vs_device *device);
 struct request *vs_slot_take(struct vs_queue *queue, unsigned int index, blk_status_t status);
+
+/* reap.c */
+int vs_reap(struct vs_queue *queue, struct vs_channel *channel);
+
+/* spin.c */
+bool vs_spin_may(const struct request *rq);
+void vs_spin_note(struct vs_queue *queue);
+void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation);
 
 /* enter.c */
 int vs_enter(struct vs_session *session, const struct vramswap_enter *args);

@@ -86,8 +86,15 @@ struct vramswap_cqe {
  */
 struct vramswap_sq {
 	__u32 tail;
-	__u32 reserved[15];
+	__u32 flags; /* VRAMSWAP_SQ_* */
+	__u32 reserved[14];
 };
+
+/*
+ * The kernel takes this queue's CQEs by itself at the moment, so a helper that finds this set after
+ * it has published some need not ENTER for them. To be looked at after a full barrier.
+ */
+#define VRAMSWAP_SQ_KERNEL_REAPS (1U << 0)
 
 /*
  * A queue's CQ: this header, then ring_entries CQEs. It cannot overflow for the same reason. Starts
@@ -238,6 +245,7 @@ VRAMSWAP_ASSERT(sizeof(struct vramswap_cqe) == 8);
 VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_cqe, status) == 2);
 VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_cqe, generation) == 4);
 VRAMSWAP_ASSERT(sizeof(struct vramswap_sq) == 64);
+VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_sq, flags) == 4);
 VRAMSWAP_ASSERT(sizeof(struct vramswap_cq) == 64);
 VRAMSWAP_ASSERT(sizeof(struct vramswap_region) == 16);
 VRAMSWAP_ASSERT(sizeof(struct vramswap_attach) == 224);

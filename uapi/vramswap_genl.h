@@ -82,6 +82,7 @@ enum vramswap_queue_attr {
 	VRAMSWAP_QUEUE_A_REPLAYED,  /* u64: requests sent again to a new helper */
 	VRAMSWAP_QUEUE_A_INFLIGHT,  /* u32: requests under way or held now */
 	VRAMSWAP_QUEUE_A_OP,        /* nest of enum vramswap_op_attr, for each vramswap_stat_op */
+	VRAMSWAP_QUEUE_A_SPINS,     /* u64: answers that a submitter waited for awake, and got */
 	__VRAMSWAP_QUEUE_A_MAX,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who owns a slot, over requests, sessions and lies: each request ends once, and none by an honest answer to another.
- * kmod/ring.h (publish, claim, revoke), queue.c (hold, replay), enter.c (reap lock), device.c (part, join).
+ * kmod/ring.h (publish, claim, revoke), queue.c (hold, replay), reap.c (reap lock), device.c (part, join).
  *
  * One slot, for slots do not touch each other. A submitter sends requests through it as the block layer uses a tag: the
  * next one only when the last has ended. Helpers answer what they are asked, and may put an answer of any generation

@@ -123,7 +123,7 @@ void KernelQueue::mark_written(const Request& request) noexcept {
         map_[block / 64].fetch_or(std::uint64_t{1} << (block % 64), std::memory_order_relaxed);
 }
 
-void KernelQueue::send(unsigned tag, Request& request) noexcept {
+std::uint32_t KernelQueue::send(unsigned tag, Request& request) noexcept {
     slots_[tag].request = &request;
     if (request.opcode == VRAMSWAP_OP_WRITE)
         std::memcpy(slot_memory(tag), request.data, request.length);
@@ -144,13 +144,30 @@ void KernelQueue::send(unsigned tag, Request& request) noexcept {
     };
     *vs_sq_reserve(&ring_) = sqe;
     vs_sq_submit(&ring_);
+    return sqe.generation;
 }
 
-void KernelQueue::doorbell() noexcept {
+bool KernelQueue::doorbell() noexcept {
     if (!vs_doorbell_take(&ring_))
-        return;
+        return false;
     wakes_.fetch_add(1, std::memory_order_relaxed);
     futex_wake(&ring_.sleeping);
+    return true;
+}
+
+void KernelQueue::spin(unsigned tag, std::uint32_t generation, unsigned looks) noexcept {
+    const u32 out = generation | VS_SLOT_HELPER;
+
+    if (spinning_.exchange(true, std::memory_order_acquire))
+        return;
+    vs_handover_begin(&ring_);
+    while (looks-- != 0 && vs_cq_peek(&ring_) == 0 && READ_ONCE(slots_[tag].owner) == out)
+        Backoff().wait();
+    reap();
+    vs_handover_end(&ring_);
+    if (vs_cq_peek(&ring_) != 0) // (O)
+        reap();
+    spinning_.store(false, std::memory_order_release);
 }
 
 int KernelQueue::claim(vramswap_cqe cqe, Done& done) noexcept {
@@ -176,6 +193,8 @@ int KernelQueue::claim_batch(Batch& batch, std::size_t& count) noexcept {
         result = claim(vs_cq_take(&ring_), batch[count]);
         if (result == 0)
             ++count;
+        else
+            vs_cq_refuse(&ring_);
     }
     return result;
 }

@@ -86,10 +86,15 @@ public:
     [[nodiscard]] std::optional<unsigned> take_tag() noexcept;
 
     /// (1)(2) Copies a write into the tag's slot and publishes its SQE. The tag is free again once `end` has returned.
-    void send(unsigned tag, Request& request) noexcept;
+    /// Returns the generation that the slot went out with.
+    std::uint32_t send(unsigned tag, Request& request) noexcept;
 
-    /// Wakes the helper if it sleeps. To be called after one or more sends.
-    void doorbell() noexcept;
+    /// Wakes the helper if it sleeps; true if so. To be called after one or more sends.
+    bool doorbell() noexcept;
+
+    /// Waits, for so many looks, for what was sent in this slot with this generation, and takes what is there, as
+    /// kmod/spin.c does. The request may have ended already.
+    void spin(unsigned tag, std::uint32_t generation, unsigned looks) noexcept;
 
     /// ENTER, with its flags, result (CQEs taken, or a negative errno) and order: (6), then the sleep.
     int enter(std::uint32_t flags, std::uint32_t sq_head) noexcept;
@@ -136,6 +141,7 @@ private:
     std::vector<Slot> slots_;
     std::vector<std::atomic<std::uint64_t>> free_tags_; ///< a set bit is a free tag
     std::atomic<int> end_ = 0;
+    std::atomic<bool> spinning_ = false;
 
     alignas(64) SpinLock submit_lock_; ///< the ring's SQ side
     alignas(64) SpinLock reap_lock_;   ///< the ring's CQ side

@@ -130,6 +130,7 @@ TEST_CASE("a queue's operations are told apart by their number, in any order") {
         .u64(VRAMSWAP_QUEUE_A_ENTERS, 20)
         .u64(VRAMSWAP_QUEUE_A_WAITS, 30)
         .u64(VRAMSWAP_QUEUE_A_REPLAYED, 40)
+        .u64(VRAMSWAP_QUEUE_A_SPINS, 50)
         .u32(VRAMSWAP_QUEUE_A_INFLIGHT, 5)
         .nest(VRAMSWAP_QUEUE_A_OP, op_wire(VRAMSWAP_STAT_DISCARD, 9))
         .nest(VRAMSWAP_QUEUE_A_OP, op_wire(VRAMSWAP_STAT_OPS, 1000)) // a newer kernel's
@@ -143,6 +144,7 @@ TEST_CASE("a queue's operations are told apart by their number, in any order") {
     REQUIRE(stats->enters == 20);
     REQUIRE(stats->waits == 30);
     REQUIRE(stats->replayed == 40);
+    REQUIRE(stats->spins == 50);
     REQUIRE(stats->inflight == 5);
     REQUIRE(stats->ops[VRAMSWAP_STAT_READ].requests == 7);
     REQUIRE(stats->ops[VRAMSWAP_STAT_READ].bytes == 28672);

@@ -106,6 +106,7 @@ TEST_CASE("a device's total is the sum of its queues") {
     one.enters = 2;
     one.waits = 3;
     one.replayed = 4;
+    one.spins = 6;
     one.inflight = 5;
     one.ops[VRAMSWAP_STAT_WRITE] = op_with(7, 70, 700);
     const QueueStats total = queue_total(std::vector{one, one, one});
@@ -113,6 +114,7 @@ TEST_CASE("a device's total is the sum of its queues") {
     REQUIRE(total.enters == 6);
     REQUIRE(total.waits == 9);
     REQUIRE(total.replayed == 12);
+    REQUIRE(total.spins == 18);
     REQUIRE(total.inflight == 15);
     REQUIRE(total.ops[VRAMSWAP_STAT_WRITE].requests == 21);
     REQUIRE(total.ops[VRAMSWAP_STAT_READ].requests == 0);

@@ -182,6 +182,18 @@ TEST_CASE("requests that wait together are ended with one call") {
     REQUIRE(rig.doorbell.enters == 2);
 }
 
+TEST_CASE("for answers that a waiting submitter takes no call is made, but the one before sleep") {
+    FaultEngine engine({});
+    Plain request;
+    LoopRig rig({}, engine);
+    vs_handover_begin(&rig.queue().ring());
+    request.send(rig.queue());
+    rig.start();
+    REQUIRE(eventually([&] { return rig.queue().counters().sleeps == 1; }));
+    REQUIRE(rig.doorbell.enters == rig.doorbell.waits);
+    REQUIRE(request.ends == 1);
+}
+
 TEST_CASE("with transfers in flight the loop polls and does not sleep in the kernel") {
     FaultEngine engine({.hang_after = 0});
     Plain request;

@@ -68,6 +68,9 @@ TEST_CASE("ring: no wake-up is lost, and a sleep costs one at most", "[ring]") {
     SECTION("submitter and sleeper at the same moment") {
         CHECK(crossings(2'000'000 / slowdown) == "");
     }
+    SECTION("submitters that wait awake, for longer or shorter than it takes") {
+        CHECK(wakeups({.submitters = 2, .rounds = 200'000 / slowdown, .longest_delay = 200, .spin = 1000}) == "");
+    }
     SECTION("several doorbells for one sleep") {
         CHECK(doorbells() == "");
     }
@@ -75,4 +78,8 @@ TEST_CASE("ring: no wake-up is lost, and a sleep costs one at most", "[ring]") {
 
 TEST_CASE("ring: an idle helper sleeps", "[ring]") {
     CHECK(idleness(std::chrono::milliseconds(200)) == "");
+}
+
+TEST_CASE("ring: no CQE is left that the helper believes a waiting submitter to take, and he the helper", "[ring]") {
+    CHECK(handovers(2'000'000 / slowdown) == "");
 }

@@ -32,6 +32,8 @@ std::string run(std::string_view scenario) {
     if (scenario == "crossings")
         return mutant ? crossings(1'000'000'000, std::chrono::seconds(100)) // a barrier's absence shows after a while
                       : crossings(100'000);
+    if (scenario == "handovers")
+        return mutant ? handovers(1'000'000'000, std::chrono::seconds(100)) : handovers(100'000);
     if (scenario == "doorbells")
         return doorbells();
     if (scenario == "refusals")

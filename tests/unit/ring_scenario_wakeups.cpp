@@ -7,8 +7,6 @@
 #include <deque>
 #include <thread>
 
-#include <sched.h>
-
 namespace vramswap::test {
 
 namespace {
@@ -18,7 +16,7 @@ class Caller {
 public:
     Caller(World& world, const Wakeups& wakeups, unsigned index)
         : world_(&world), budget_(wakeups.rounds, wakeups.longest), longest_delay_(wakeups.longest_delay),
-          random_(index) {
+          longest_spin_(wakeups.spin), random_(index) {
         request_ = {
             .length = VRAMSWAP_BLOCK_SIZE, .opcode = VRAMSWAP_OP_WRITE_ZEROES, .end = &Caller::end, .context = this};
     }
@@ -45,8 +43,9 @@ private:
         for (Backoff backoff; world_->goes_on(); backoff.wait()) {
             if (const auto tag = world_->queue().take_tag()) {
                 world_->owners.kernel_gives(*tag);
-                world_->queue().send(*tag, request_);
-                world_->queue().doorbell();
+                const std::uint32_t generation = world_->queue().send(*tag, request_);
+                if (!world_->queue().doorbell() && longest_spin_ != 0)
+                    world_->queue().spin(*tag, generation, static_cast<unsigned>(random_.below(longest_spin_)));
                 return;
             }
         }
@@ -61,12 +60,13 @@ private:
     World* world_;
     Budget budget_;
     std::uint64_t longest_delay_;
+    unsigned longest_spin_;
     Random random_;
     Request request_;
     std::atomic<bool> ended_ = false;
 };
 
-// A helper that answers at once and sleeps as soon as there is nothing to answer.
+// A helper that answers at once, enters unless it need not, and sleeps as soon as there is nothing to answer.
 class Sleeper {
 public:
     explicit Sleeper(World& world)
@@ -74,7 +74,8 @@ public:
 
     void run() {
         while (world_->verdict.ok()) {
-            answer(ring_.peek());
+            if (answer(ring_.peek()) && ring_.kernel_reaps())
+                continue;
             const int result = world_->queue().enter(VRAMSWAP_ENTER_WAIT, ring_.head());
             passes_.fetch_add(1, std::memory_order_relaxed);
             if (result == -ESHUTDOWN)
@@ -88,7 +89,8 @@ public:
     [[nodiscard]] std::uint64_t passes() const noexcept { return passes_.load(std::memory_order_relaxed); }
 
 private:
-    void answer(std::uint32_t count) {
+    // False if there was nothing to answer.
+    bool answer(std::uint32_t count) {
         const std::uint32_t first = ring_.reserve(count);
         for (std::uint32_t n = 0; n < count; ++n) {
             const vramswap_sqe sqe = ring_.read(n);
@@ -98,61 +100,13 @@ private:
         }
         ring_.release(count);
         ring_.submit(count);
+        return count != 0;
     }
 
     World* world_;
     Ring ring_;
     std::atomic<std::uint64_t> passes_ = 0;
 };
-
-// Keeps the calling thread on one of the processors that it may use; `index` picks which.
-void stay_on_processor(unsigned index) {
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) == 0)
-        return;
-    unsigned skip = index % static_cast<unsigned>(CPU_COUNT(&allowed));
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-        if (CPU_ISSET(cpu, &allowed) && skip-- == 0) {
-            cpu_set_t one;
-            CPU_ZERO(&one);
-            CPU_SET(cpu, &one);
-            ::sched_setaffinity(0, sizeof one, &one);
-            return;
-        }
-}
-
-// Where two threads meet. Waits without a locked instruction, which would be a barrier of its own, and long enough to
-// be there when the other gets its processor back: only while both run is there anything to see.
-class Meeting {
-public:
-    explicit Meeting(const World& world) : world_(&world) {}
-
-    /// Returns once both are here for the same time, false if the scenario is over. `me`: 0 or 1.
-    bool wait(unsigned me) noexcept {
-        const std::uint64_t times = arrivals_[me].times.load(std::memory_order_relaxed) + 1;
-        arrivals_[me].times.store(times, std::memory_order_release);
-        for (unsigned looks = 0; arrivals_[1 - me].times.load(std::memory_order_acquire) < times; ++looks) {
-            if (!world_->goes_on())
-                return false;
-            if (looks > patience)
-                std::this_thread::sleep_for(std::chrono::microseconds(20));
-        }
-        return true;
-    }
-
-private:
-    static constexpr unsigned patience = 100'000 / slowdown;
-    struct alignas(64) Arrival {
-        std::atomic<std::uint64_t> times = 0;
-    };
-    const World* world_;
-    std::array<Arrival, 2> arrivals_;
-};
-
-Shape small_shape() {
-    return {.slots = 4, .slot_size = VRAMSWAP_BLOCK_SIZE, .capacity = VRAMSWAP_MIN_CAPACITY};
-}
 
 } // namespace
 

@@ -32,6 +32,7 @@ struct Wakeups {
     unsigned submitters = 1;
     std::uint64_t rounds = 0;        ///< of each submitter
     std::uint64_t longest_delay = 0; ///< before a request, in steps of about a nanosecond
+    unsigned spin = 0;               ///< looks that a submitter takes for its own answer, at most
     std::chrono::milliseconds longest = std::chrono::seconds(5);
     std::chrono::milliseconds patience = std::chrono::seconds(10);
 };
@@ -40,6 +41,10 @@ std::string wakeups(const Wakeups& wakeups);
 /// A submitter publishes and looks for a sleeper at the very moment at which the helper lies down and looks for work:
 /// at least one must see the other. The ring's verbs alone, so that a round takes no longer than the race itself.
 std::string crossings(std::uint64_t rounds, std::chrono::milliseconds longest = std::chrono::seconds(5));
+
+/// A submitter that has taken CQEs by itself leaves at the very moment at which the helper publishes one and looks
+/// whether it has to ENTER: at least one must see the other. The ring's verbs alone.
+std::string handovers(std::uint64_t rounds, std::chrono::milliseconds longest = std::chrono::seconds(5));
 
 /// Several doorbells for each sleep: exactly one wakes, and none does when nobody sleeps.
 std::string doorbells();

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <thread>
 
+#include <sched.h>
+
 namespace vramswap::test {
 
 std::uint64_t Random::next() noexcept {
@@ -53,6 +55,26 @@ void World::run(const std::vector<std::function<void()>>& submitters, const std:
     }
     stop.store(true, std::memory_order_relaxed);
     queue().end(-ESHUTDOWN);
+}
+
+Shape small_shape() {
+    return {.slots = 4, .slot_size = VRAMSWAP_BLOCK_SIZE, .capacity = VRAMSWAP_MIN_CAPACITY};
+}
+
+void stay_on_processor(unsigned index) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) == 0)
+        return;
+    unsigned skip = index % static_cast<unsigned>(CPU_COUNT(&allowed));
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &allowed) && skip-- == 0) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            ::sched_setaffinity(0, sizeof one, &one);
+            return;
+        }
 }
 
 } // namespace vramswap::test

@@ -8,11 +8,13 @@
 
 #include "kernel_half.hpp"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace vramswap::test {
@@ -125,6 +127,40 @@ struct World {
     OwnerTable owners;
     std::atomic<bool> stop = false;
     std::atomic<std::uint64_t> progress = 0;
+};
+
+/// One queue of four slots of a page.
+Shape small_shape();
+
+/// Keeps the calling thread on one of the processors that it may use; `index` picks which.
+void stay_on_processor(unsigned index);
+
+/// Where two threads meet. Waits without a locked instruction, which would be a barrier of its own, and long enough to
+/// be there when the other gets its processor back: only while both run is there anything to see.
+class Meeting {
+public:
+    explicit Meeting(const World& world) : world_(&world) {}
+
+    /// Returns once both are here for the same time, false if the scenario is over. `me`: 0 or 1.
+    bool wait(unsigned me) noexcept {
+        const std::uint64_t times = arrivals_[me].times.load(std::memory_order_relaxed) + 1;
+        arrivals_[me].times.store(times, std::memory_order_release);
+        for (unsigned looks = 0; arrivals_[1 - me].times.load(std::memory_order_acquire) < times; ++looks) {
+            if (!world_->goes_on())
+                return false;
+            if (looks > patience)
+                std::this_thread::sleep_for(std::chrono::microseconds(20));
+        }
+        return true;
+    }
+
+private:
+    static constexpr unsigned patience = 100'000 / slowdown;
+    struct alignas(64) Arrival {
+        std::atomic<std::uint64_t> times = 0;
+    };
+    const World* world_;
+    std::array<Arrival, 2> arrivals_;
 };
 
 } // namespace vramswap::test

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The submitter of a lone request waits for its answer here, and takes it (6): no sleep, no
+ * wake-up, no ENTER. That halves the time of a page fault.
+ *
+ * It is for one who would sleep until then anyway. Whoever goes on to submit, as with io_uring,
+ * must not be made to wait, and looks just the same while he is: so now and then one is not, and
+ * if he has not slept when his next request comes, it is over with waiting.
+ */
+#include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
+
+#include "vramswap.h"
+
+/* Longer than a GPU takes for a page, shorter than a sleep and two wake-ups pay for. */
+static unsigned int spin_us = 50;
+module_param(spin_us, uint, 0644);
+MODULE_PARM_DESC(spin_us, "how long the submitter of a lone request waits awake, up to 1000 (default 50; 0: never)");
+#define VS_SPIN_MAX_US 1000U
+
+/* So many must have been slept for before one is waited for; one of so many then is not. */
+#define VS_SPIN_LONE 16
+#define VS_SPIN_PROBE 256
+
+/* After waits in vain: requests not to wait for, twice as many each time up to this. */
+#define VS_SPIN_MAX_PENALTY 1023U
+
+/* Looks at the CQ, with a pause each, between two looks at the clock. */
+#define VS_SPIN_LOOKS 16
+
+/*
+ * Is this request, about to be sent, one whose submitter may wait awake, here and now? Never in a
+ * kernel thread, which has others to serve, nor where requests are ended, perhaps the helper's own
+ * thread.
+ */
+bool vs_spin_may(const struct request *rq)
+{
+	return op_is_sync(rq->cmd_flags) && !(rq->cmd_flags & (REQ_RAHEAD | REQ_NOWAIT)) &&
+	       !(current->flags & PF_KTHREAD) && in_task() && !softirq_count() &&
+	       !IS_ENABLED(CONFIG_PREEMPT_RT) && num_online_cpus() > 1 && READ_ONCE(spin_us);
+}
+
+/*
+ * A request is about to be published. Counts those in a row that one task sent, each alone, and
+ * waited for the last, asleep or in vs_spin. Submit lock held.
+ */
+void vs_spin_note(struct vs_queue *queue)
+{
+	struct vs_spin_history *last = &queue->last;
+	bool waited = last->spun || last->sleeps != current->nvcsw;
+	bool lone = waited && last->pid == current->pid &&
+		    !vs_ring_under_way(&queue->channel->ring);
+
+	lockdep_assert_held(&queue->submit_lock);
+	WRITE_ONCE(last->lone, lone ? last->lone + 1 : 0);
+	WRITE_ONCE(last->spun, false);
+	last->pid = current->pid;
+	last->sleeps = current->nvcsw;
+}
+
+/* Until a CQE is there, or the slot was claimed by someone else. False if time is up. */
+static bool vs_spin_wait(struct vs_queue *queue, struct vs_channel *channel, unsigned int index,
+			 u32 generation)
+{
+	u64 limit_ns = min(READ_ONCE(spin_us), VS_SPIN_MAX_US) * (u64)NSEC_PER_USEC;
+	u64 start_ns = local_clock();
+	unsigned int looks;
+
+	for (looks = 1; !vs_cq_peek(&channel->ring); looks++) {
+		if (READ_ONCE(queue->slots[index].owner) != (generation | VS_SLOT_HELPER))
+			return true;
+		if (need_resched())
+			return false;
+		if (looks % VS_SPIN_LOOKS == 0 && local_clock() - start_ns >= limit_ns)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+/*
+ * Waits for the request that went out in this slot with this generation, if that promises to be
+ * quick. It may have ended long ago. Inside queue_rq, so that the channel stays.
+ */
+void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation)
+{
+	struct vs_channel *channel = queue->channel;
+	unsigned int lone = READ_ONCE(queue->last.lone);
+
+	if (lone < VS_SPIN_LONE || lone % VS_SPIN_PROBE == 0 ||
+	    test_and_set_bit_lock(0, &channel->spinning))
+		return;
+	if (queue->spin_skip) {
+		queue->spin_skip--;
+		goto unlock;
+	}
+
+	WRITE_ONCE(queue->last.spun, true);
+	/* Without preemption: while the flag is up nobody else takes this queue's CQEs. */
+	preempt_disable();
+	vs_handover_begin(&channel->ring);
+	if (vs_spin_wait(queue, channel, index, generation)) {
+		vs_reap(queue, channel);
+		vs_stats_add(&queue->spins, 1);
+		queue->spin_penalty = 0;
+	} else {
+		queue->spin_penalty = min(2 * queue->spin_penalty + 1, VS_SPIN_MAX_PENALTY);
+		queue->spin_skip = queue->spin_penalty;
+	}
+	vs_handover_end(&channel->ring);
+	preempt_enable();
+	if (vs_cq_peek(&channel->ring)) /* (O) */
+		vs_reap(queue, channel);
+unlock:
+	clear_bit_unlock(0, &channel->spinning);
+}
