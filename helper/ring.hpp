@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The helper's end of one queue: (3) takes SQEs, (5) publishes CQEs. kmod/ring.h is the kernel's end.
 //
-// Memory order. Each access below carries its letter; (A) to (I) are the same as in kmod/ring.h, which holds the other
-// half of each pair.
+// Memory order. Each access below carries its letter; all but (J), which is ours, are those of kmod/ring.h, which holds
+// the other half of each pair.
 //
 // SQEs: the kernel fills the staging slot (for a write) and the SQE, then stores the SQ tail with release (A). We load
 // the tail with acquire (B) before we read SQE or staging: whoever sees the tail sees what it announces. The way back

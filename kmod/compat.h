@@ -11,6 +11,7 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 
 /* Gone in 6.14, where merging is what every queue does. */
 #ifdef VS_HAVE_SHOULD_MERGE
@@ -18,6 +19,16 @@
 #else
 #define VS_BLK_MQ_F_SHOULD_MERGE 0
 #endif
+
+/* Shall this task give up its processor? 6.13 and newer say it in one of two ways. */
+static inline bool vs_compat_need_resched(void)
+{
+#ifdef TIF_NEED_RESCHED_LAZY
+	if (test_thread_flag(TIF_NEED_RESCHED_LAZY))
+		return true;
+#endif
+	return need_resched();
+}
 
 /* 6.3 made vm_flags constant. */
 static inline void vs_compat_vm_flags_mod(struct vm_area_struct *vma, unsigned long set,

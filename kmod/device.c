@@ -133,10 +133,8 @@ void vs_device_put(struct vs_device *device)
 void vs_device_break(struct vs_device *device, struct vs_session *session)
 {
 	mutex_lock(&device->lock);
-	if (device->session == session) {
-		pr_err(VS_NAME "%u: the helper broke the ring\n", device->index);
-		vs_hold_lose_helper(device, -EBADMSG);
-	}
+	if (device->session == session)
+		vs_hold_lose_broken(device);
 	mutex_unlock(&device->lock);
 }
 
@@ -428,6 +426,6 @@ void vs_device_destroy(struct vs_device *device)
 	vs_device_tell(device, VRAMSWAP_EVENT_DELETED);
 	cancel_delayed_work_sync(&device->hold_work);
 	vs_disk_destroy(device);
-	cancel_work_sync(&device->silence_work);
+	cancel_work_sync(&device->doubt_work);
 	vs_device_put(device);
 }

@@ -6,6 +6,33 @@
 #include "trace.h"
 
 /*
+ * CQEs taken under one hold of the reap lock; blk-mq's own completion batches are of 32 as well
+ * (TAG_COMP_BATCH).
+ */
+#define VS_ENTER_BATCH 32
+
+/*
+ * Takes and ends what is ready, at most one request for each slot. Returns how many, or why the
+ * ring is broken.
+ */
+static int vs_enter_reap(struct vs_queue *queue, struct vs_channel *channel)
+{
+	struct vs_done done[VS_ENTER_BATCH];
+	unsigned int total = 0;
+	int count, ret;
+
+	do {
+		vs_fault_delay(VS_FAULT_late_claim);
+		ret = vs_reap_claim(queue, channel, done, VS_ENTER_BATCH, &count);
+		vs_fault_kill(VS_FAULT_die_claimed, channel->session);
+		vs_fault_delay(VS_FAULT_late_end);
+		vs_reap_end(queue, channel, done, count);
+		total += count;
+	} while (!ret && count == VS_ENTER_BATCH && total < queue->device->slots);
+	return ret ?: total;
+}
+
+/*
  * Sleeps until there is work, a signal, or the end of the session. One thread at a time for each
  * queue.
  */
@@ -54,7 +81,7 @@ int vs_enter(struct vs_session *session, const struct vramswap_enter *args)
 	int ret;
 
 	vs_fault_kill(VS_FAULT_die_enter, session);
-	ret = vs_reap(queue, channel);
+	ret = vs_enter_reap(queue, channel);
 	vs_fault_kill(VS_FAULT_die_ended, session);
 	trace_vramswap_enter(queue, args->sq_head, ret);
 	wait = wait && !ret && !vs_sq_has_past(&channel->ring, args->sq_head);

@@ -88,12 +88,22 @@ void vs_hold_lose_helper(struct vs_device *device, int reason)
 	}
 }
 
-static void vs_hold_silence_work(struct work_struct *work)
+/* The helper broke the ring. */
+void vs_hold_lose_broken(struct vs_device *device)
 {
-	struct vs_device *device = container_of(work, struct vs_device, silence_work);
+	pr_err(VS_NAME "%u: the helper broke the ring\n", device->index);
+	vs_hold_lose_helper(device, -EBADMSG);
+}
+
+/* Somebody who must not sleep has doubts about the helper. */
+static void vs_hold_doubt_work(struct work_struct *work)
+{
+	struct vs_device *device = container_of(work, struct vs_device, doubt_work);
 
 	mutex_lock(&device->lock);
-	if (device->state == VRAMSWAP_STATE_LIVE && vs_queues_silent(device)) {
+	if (device->state == VRAMSWAP_STATE_LIVE && vs_queues_broken(device)) {
+		vs_hold_lose_broken(device);
+	} else if (device->state == VRAMSWAP_STATE_LIVE && vs_queues_silent(device)) {
 		pr_warn(VS_NAME "%u: the helper has not answered for %u ms\n", device->index,
 			device->io_timeout_ms);
 		vs_hold_lose_helper(device, -ETIMEDOUT);
@@ -104,5 +114,5 @@ static void vs_hold_silence_work(struct work_struct *work)
 void vs_hold_init(struct vs_device *device)
 {
 	INIT_DELAYED_WORK(&device->hold_work, vs_hold_work);
-	INIT_WORK(&device->silence_work, vs_hold_silence_work);
+	INIT_WORK(&device->doubt_work, vs_hold_doubt_work);
 }

@@ -214,7 +214,7 @@ static enum blk_eh_timer_return vs_queue_timeout(struct request *rq)
 	struct vs_queue *queue = vs_queue_of(rq->mq_hctx);
 
 	if (vs_slot_silent(queue, &queue->slots[rq->tag]))
-		queue_work(vs_workqueue, &queue->device->silence_work);
+		queue_work(vs_workqueue, &queue->device->doubt_work);
 	return BLK_EH_RESET_TIMER;
 }
 
@@ -260,6 +260,18 @@ bool vs_queues_silent(struct vs_device *device)
 		for (s = 0; s < device->slots; s++)
 			if (vs_slot_silent(&device->queues[i], &device->queues[i].slots[s]))
 				return true;
+	return false;
+}
+
+/* Was an impossible CQE found in any queue's ring? device->lock held. */
+bool vs_queues_broken(struct vs_device *device)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&device->lock);
+	for (i = 0; i < device->queue_count; i++)
+		if (device->queues[i].channel && READ_ONCE(device->queues[i].channel->broken))
+			return true;
 	return false;
 }
 
@@ -366,7 +378,7 @@ void vs_queues_fail(struct vs_device *device)
 			spin_lock(&queue->reap_lock);
 			rq = vs_slot_take(queue, s, BLK_STS_IOERR);
 			spin_unlock(&queue->reap_lock);
-			local_bh_disable(); /* as in vs_enter_end */
+			local_bh_disable(); /* as in vs_reap_end */
 			blk_mq_end_request(rq, BLK_STS_IOERR);
 			local_bh_enable();
 		}

@@ -11,19 +11,6 @@
 #include "vramswap.h"
 #include "trace.h"
 
-/*
- * CQEs taken under one hold of the reap lock; blk-mq's own completion batches are of 32 as well
- * (TAG_COMP_BATCH).
- */
-#define VS_REAP_BATCH 32
-
-/* A request claimed from a slot, to be ended once the lock is dropped. */
-struct vs_done {
-	struct request *rq;
-	unsigned int slot;
-	blk_status_t status;
-};
-
 static void vs_copy_from_slot(struct request *rq, const char *from)
 {
 	struct req_iterator iter;
@@ -57,7 +44,7 @@ static bool vs_status(u16 from, blk_status_t *to)
 }
 
 /* (6) Believes a CQE, or does not. */
-static int vs_reap_claim(struct vs_queue *queue, struct vramswap_cqe cqe, struct vs_done *done)
+static int vs_reap_believe(struct vs_queue *queue, struct vramswap_cqe cqe, struct vs_done *done)
 {
 	unsigned int index = cqe.slot;
 
@@ -71,30 +58,37 @@ static int vs_reap_claim(struct vs_queue *queue, struct vramswap_cqe cqe, struct
 	return 0;
 }
 
-/* Claims what is ready, at most VS_REAP_BATCH. *count is right also when an error is returned. */
-static int vs_reap_claim_batch(struct vs_queue *queue, struct vs_channel *channel,
-			       struct vs_done *done, int *count)
+/*
+ * Claims what is ready, at most limit requests, to be ended with vs_reap_end. *count is right also
+ * when -EBADMSG is returned, for a broken ring: nothing more is taken from it, and the session must
+ * end. Process context, no lock held.
+ */
+int vs_reap_claim(struct vs_queue *queue, struct vs_channel *channel, struct vs_done *done,
+		  int limit, int *count)
 {
-	int ready, ret = 0;
+	int ready = 0, ret = 0;
 
 	*count = 0;
 	spin_lock(&queue->reap_lock);
+	if (channel->broken)
+		ret = -EBADMSG;
 	/* Another session's by now, or nobody's: this one has ended, as ENTER will say. */
-	ready = queue->channel == channel ? vs_cq_peek(&channel->ring) : 0;
+	else if (queue->channel == channel)
+		ready = vs_cq_peek(&channel->ring);
 	if (ready < 0)
 		ret = ready;
-	while (!ret && *count < min(ready, VS_REAP_BATCH)) {
+	while (!ret && *count < min(ready, limit)) {
 		struct vramswap_cqe cqe = vs_cq_take(&channel->ring);
 
-		ret = vs_reap_claim(queue, cqe, &done[*count]);
+		ret = vs_reap_believe(queue, cqe, &done[*count]);
 		if (!ret)
 			++*count;
-		else
-			vs_cq_refuse(&channel->ring);
 		/* The same CQE again, as a helper might send it: it must not be believed. */
-		if (!ret && *count < VS_REAP_BATCH && vs_fault(VS_FAULT_duplicate))
-			ret = vs_reap_claim(queue, cqe, &done[*count]);
+		if (!ret && *count < limit && vs_fault(VS_FAULT_duplicate))
+			ret = vs_reap_believe(queue, cqe, &done[*count]);
 	}
+	if (ret)
+		WRITE_ONCE(channel->broken, true);
 	spin_unlock(&queue->reap_lock);
 	return ret;
 }
@@ -104,8 +98,8 @@ static int vs_reap_claim_batch(struct vs_queue *queue, struct vs_channel *channe
  * that a final fput goes to a worker: run as this thread's task work it could close the very device
  * that the thread serves.
  */
-static void vs_reap_end(struct vs_queue *queue, struct vs_channel *channel, struct vs_done *done,
-			int count)
+void vs_reap_end(struct vs_queue *queue, struct vs_channel *channel, struct vs_done *done,
+		 int count)
 {
 	size_t slot_size = queue->device->slot_size;
 	DEFINE_IO_COMP_BATCH(batch);
@@ -125,26 +119,4 @@ static void vs_reap_end(struct vs_queue *queue, struct vs_channel *channel, stru
 	if (batch.complete)
 		batch.complete(&batch);
 	local_bh_enable();
-}
-
-/*
- * Takes and ends what is ready, at most one request for each slot. Returns how many, or -EBADMSG
- * for a broken ring: then the session must end, which ENTER sees to. Process context, no lock held;
- * the channel stays valid.
- */
-int vs_reap(struct vs_queue *queue, struct vs_channel *channel)
-{
-	struct vs_done done[VS_REAP_BATCH];
-	unsigned int total = 0;
-	int count, ret;
-
-	do {
-		vs_fault_delay(VS_FAULT_late_claim);
-		ret = vs_reap_claim_batch(queue, channel, done, &count);
-		vs_fault_kill(VS_FAULT_die_claimed, channel->session);
-		vs_fault_delay(VS_FAULT_late_end);
-		vs_reap_end(queue, channel, done, count);
-		total += count;
-	} while (!ret && count == VS_REAP_BATCH && total < queue->device->slots);
-	return ret ?: total;
 }

@@ -245,10 +245,4 @@ static inline struct vramswap_cqe vs_cq_take(struct vs_ring *ring)
 	return copy.cqe;
 }
 
-/* The CQE last taken was refused: whoever comes next finds it again. Reap lock held. */
-static inline void vs_cq_refuse(struct vs_ring *ring)
-{
-	WRITE_ONCE(ring->cq_head, ring->cq_head - 1);
-}
-
 #endif

@@ -13,6 +13,7 @@
 #include <linux/sched/clock.h>
 
 #include "vramswap.h"
+#include "compat.h"
 
 /* Longer than a GPU takes for a page, shorter than a sleep and two wake-ups pay for. */
 static unsigned int spin_us = 50;
@@ -26,6 +27,9 @@ MODULE_PARM_DESC(spin_us, "how long the submitter of a lone request waits awake,
 
 /* After waits in vain: requests not to wait for, twice as many each time up to this. */
 #define VS_SPIN_MAX_PENALTY 1023U
+
+/* Requests ended without preemption in between; mostly there is just the one. */
+#define VS_SPIN_BATCH 4
 
 /* Looks at the CQ, with a pause each, between two looks at the clock. */
 #define VS_SPIN_LOOKS 16
@@ -49,7 +53,7 @@ bool vs_spin_may(const struct request *rq)
 void vs_spin_note(struct vs_queue *queue)
 {
 	struct vs_spin_history *last = &queue->last;
-	bool waited = last->spun || last->sleeps != current->nvcsw;
+	bool waited = READ_ONCE(last->spun) || last->sleeps != current->nvcsw;
 	bool lone = waited && last->pid == current->pid &&
 		    !vs_ring_under_way(&queue->channel->ring);
 
@@ -60,8 +64,14 @@ void vs_spin_note(struct vs_queue *queue)
 	last->sleeps = current->nvcsw;
 }
 
-/* Until a CQE is there, or the slot was claimed by someone else. False if time is up. */
-static bool vs_spin_wait(struct vs_queue *queue, struct vs_channel *channel, unsigned int index,
+/* Is the slot still out with this generation? */
+static bool vs_spin_out(const struct vs_queue *queue, unsigned int index, u32 generation)
+{
+	return READ_ONCE(queue->slots[index].owner) == (generation | VS_SLOT_HELPER);
+}
+
+/* Until a CQE is there, or someone else claimed the slot, or time is up. */
+static void vs_spin_wait(struct vs_queue *queue, struct vs_channel *channel, unsigned int index,
 			 u32 generation)
 {
 	u64 limit_ns = min(READ_ONCE(spin_us), VS_SPIN_MAX_US) * (u64)NSEC_PER_USEC;
@@ -69,15 +79,30 @@ static bool vs_spin_wait(struct vs_queue *queue, struct vs_channel *channel, uns
 	unsigned int looks;
 
 	for (looks = 1; !vs_cq_peek(&channel->ring); looks++) {
-		if (READ_ONCE(queue->slots[index].owner) != (generation | VS_SLOT_HELPER))
-			return true;
-		if (need_resched())
-			return false;
+		if (!vs_spin_out(queue, index, generation))
+			return;
+		if (vs_compat_need_resched())
+			return;
 		if (looks % VS_SPIN_LOOKS == 0 && local_clock() - start_ns >= limit_ns)
-			return false;
+			return;
 		cpu_relax();
 	}
-	return true;
+}
+
+/*
+ * Takes some of what is there; if the flag is up, it is down before requests end, which may take
+ * long. Without preemption: claimed requests would wait for as long as this task does not run.
+ */
+static int vs_spin_reap(struct vs_queue *queue, struct vs_channel *channel, bool flag_up)
+{
+	struct vs_done done[VS_SPIN_BATCH];
+	int count, ret;
+
+	ret = vs_reap_claim(queue, channel, done, VS_SPIN_BATCH, &count);
+	if (flag_up)
+		vs_handover_end(&channel->ring);
+	vs_reap_end(queue, channel, done, count);
+	return ret;
 }
 
 /*
@@ -87,7 +112,8 @@ static bool vs_spin_wait(struct vs_queue *queue, struct vs_channel *channel, uns
 void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation)
 {
 	struct vs_channel *channel = queue->channel;
-	unsigned int lone = READ_ONCE(queue->last.lone);
+	unsigned int lone = READ_ONCE(queue->last.lone), i;
+	int ret;
 
 	if (lone < VS_SPIN_LONE || lone % VS_SPIN_PROBE == 0 ||
 	    test_and_set_bit_lock(0, &channel->spinning))
@@ -97,22 +123,28 @@ void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation)
 		goto unlock;
 	}
 
-	WRITE_ONCE(queue->last.spun, true);
-	/* Without preemption: while the flag is up nobody else takes this queue's CQEs. */
+	/* Without preemption: while the flag is up the helper does not enter. */
 	preempt_disable();
 	vs_handover_begin(&channel->ring);
-	if (vs_spin_wait(queue, channel, index, generation)) {
-		vs_reap(queue, channel);
+	vs_spin_wait(queue, channel, index, generation);
+	ret = vs_spin_reap(queue, channel, true);
+	for (i = 0; !ret && i < queue->device->slots && vs_cq_peek(&channel->ring); i++) { /* (O) */
+		ret = vs_spin_reap(queue, channel, false);
+		preempt_enable(); /* whoever else wants to run */
+		preempt_disable();
+	}
+	preempt_enable();
+	if (ret)
+		queue_work(vs_workqueue, &queue->device->doubt_work);
+
+	if (!vs_spin_out(queue, index, generation)) {
+		WRITE_ONCE(queue->last.spun, true);
 		vs_stats_add(&queue->spins, 1);
 		queue->spin_penalty = 0;
 	} else {
 		queue->spin_penalty = min(2 * queue->spin_penalty + 1, VS_SPIN_MAX_PENALTY);
 		queue->spin_skip = queue->spin_penalty;
 	}
-	vs_handover_end(&channel->ring);
-	preempt_enable();
-	if (vs_cq_peek(&channel->ring)) /* (O) */
-		vs_reap(queue, channel);
 unlock:
 	clear_bit_unlock(0, &channel->spinning);
 }

@@ -68,6 +68,7 @@ struct vs_channel {
 	wait_queue_head_t wait;
 	unsigned long waiting;  /* bit 0: a thread is in vs_enter_wait */
 	unsigned long spinning; /* bit 0: a submitter is in vs_spin */
+	bool broken;            /* the helper broke the ring; set under the reap lock */
 };
 
 /*
@@ -100,9 +101,9 @@ struct vs_op_stats {
 /*
  * A tag of the queue and the part of staging that goes with it.
  *
- * rq is set from queue_rq until whoever claims or revokes the slot takes it: ENTER, or the device's
- * state machine while the queue is quiesced and unbound. A slot with a request whose owner word
- * says KERNEL is held: it waits for a helper.
+ * rq is set from queue_rq until whoever claims or revokes the slot takes it: ENTER, a submitter
+ * that waits awake, or the device's state machine while the queue is quiesced and unbound. A slot
+ * with a request whose owner word says KERNEL is held: it waits for a helper.
  */
 struct vs_slot {
 	u32 owner; /* ring.h */
@@ -189,7 +190,7 @@ struct vs_device {
 	unsigned long hold_until; /* jiffies; while HELD */
 	u64 held_since_ns; /* when the hold time began last */
 	struct delayed_work hold_work;
-	struct work_struct silence_work;
+	struct work_struct doubt_work;
 };
 
 /* How a device is made. */
@@ -241,6 +242,7 @@ void vs_device_fail(struct vs_device *device);
 void vs_hold_init(struct vs_device *device);
 void vs_hold_arm(struct vs_device *device, u64 held_ns);
 void vs_hold_lose_helper(struct vs_device *device, int reason);
+void vs_hold_lose_broken(struct vs_device *device);
 
 /* disk.c */
 int vs_disk_create(struct vs_device *device);
@@ -258,12 +260,23 @@ u64 vs_queues_unbind(struct vs_device *device);
 void vs_queues_replay(struct vs_device *device);
 void vs_queues_fail(struct vs_device *device);
 bool vs_queues_silent(struct vs_device *device);
+bool vs_queues_broken(struct vs_device *device);
 unsigned int vs_queue_inflight(struct vs_queue *queue);
 void vs_queues_forget_held(struct vs_device *device);
 struct request *vs_slot_take(struct vs_queue *queue, unsigned int index, blk_status_t status);
 
 /* reap.c */
-int vs_reap(struct vs_queue *queue, struct vs_channel *channel);
+/* A request claimed from a slot, to be ended once the lock is dropped. */
+struct vs_done {
+	struct request *rq;
+	unsigned int slot;
+	blk_status_t status;
+};
+
+int vs_reap_claim(struct vs_queue *queue, struct vs_channel *channel, struct vs_done *done,
+		  int limit, int *count);
+void vs_reap_end(struct vs_queue *queue, struct vs_channel *channel, struct vs_done *done,
+		 int count);
 
 /* spin.c */
 bool vs_spin_may(const struct request *rq);

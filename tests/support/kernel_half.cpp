@@ -193,8 +193,6 @@ int KernelQueue::claim_batch(Batch& batch, std::size_t& count) noexcept {
         result = claim(vs_cq_take(&ring_), batch[count]);
         if (result == 0)
             ++count;
-        else
-            vs_cq_refuse(&ring_);
     }
     return result;
 }

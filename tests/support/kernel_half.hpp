@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kernel's half of a session in user space: kmod/ring.h's own lines, and around them a model of what kmod/queue.c
-// and kmod/enter.c do with requests, slots and a sleeping helper.
+// The kernel's half of a session in user space: kmod/ring.h's own lines, and around them a model of what kmod/queue.c,
+// reap.c, spin.c and enter.c do with requests, slots and a sleeping helper.
 //
 // The shared memory is a memfd laid out as ATTACH tells it, so that another process can map it and be driven through
 // it; whoever carries its ENTERs over calls KernelQueue::enter. Within one process the helper's side must use this

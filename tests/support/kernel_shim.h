@@ -11,17 +11,17 @@
  *   cmpxchg, xchg          sequentially consistent. The kernel's are fully ordered, that is, also against plain
  * accesses before and after; C11 promises a little less. smp_mb                 a sequentially consistent fence
  *
- * What a run on x86-64 proves. The processor reorders a store with a later load, nothing else. So only the barriers (F)
- * and (G) of ring.h do anything there, and a stress run tests them for real: smp_mb is a locked instruction on the
- * stack here as in the kernel. (Under ThreadSanitizer too, by a call to its run-time library; but that library's own
- * locked instructions stand between all accesses, so a missing (F) or (G) shows only in a build without it.) The
- * acquires and releases cost no instruction there; that they are where they must be is shown by ThreadSanitizer, which
- * goes by the language's rules and reports a race whichever way the processor went. It knows no edges of fences, hence
- * gcc's warning -Wtsan; nothing is lost, since (F) and (G) order two flags and publish no data. (A sequentially
- * consistent exchange of a shared dummy word, the usual stand-in, would be worse: it draws edges between all its users,
- * and these hide a missing release at (A).)
+ * What a run on x86-64 proves. The processor reorders a store with a later load, nothing else. So only the full
+ * barriers of ring.h, (F), (G), (N), and the helper's (P), do anything there, and a stress run tests them for real:
+ * smp_mb is a locked instruction on the stack here as in the kernel. (Under ThreadSanitizer too, by a call to its
+ * run-time library; but that library's own locked instructions stand between all accesses, so a missing one shows only
+ * in a build without it.) The acquires and releases cost no instruction there; that they are where they must be is
+ * shown by ThreadSanitizer, which goes by the language's rules and reports a race whichever way the processor went. It
+ * knows no edges of fences, hence gcc's warning -Wtsan; nothing is lost, since these order flags and counters and
+ * publish no data. (A sequentially consistent exchange of a shared dummy word, the usual stand-in, would be worse: it
+ * draws edges between all its users, and these hide a missing release at (A).)
  *
- * What it does not prove: that (F) and (G) are in the right place on a processor that reorders more than x86.
+ * What it does not prove: that they are in the right place on a processor that reorders more than x86.
  */
 #ifndef VRAMSWAP_TESTS_KERNEL_SHIM_H
 #define VRAMSWAP_TESTS_KERNEL_SHIM_H

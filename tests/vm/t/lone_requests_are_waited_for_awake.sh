@@ -1,19 +1,28 @@
 # SPDX-License-Identifier: MIT
 # Who sends one request after the other waits awake and takes the answers himself; who keeps many under way does not, nor
-# does anyone if the parameter says so. Bytes are right either way, and a helper that dies meanwhile loses nothing.
+# does anyone if the parameter says so. Bytes are right either way; a helper that dies meanwhile loses nothing, and one
+# whose answer cannot be right loses its session as soon as a waiting submitter sees that.
 # memory: 1G
 # timeout: 300
+# parallel: yes
+# module: faults
 # kernel-args: idle=poll
 # shellcheck shell=bash
 
 spin_us=/sys/module/vramswap/parameters/spin_us
+faults=/sys/module/vramswap/parameters/faults
 
-# spins_of ENGINE DEPTH: how many of 4096 requests were waited for, all verified.
+# write_and_verify ENGINE DEPTH: 2048 requests each way.
+write_and_verify() {
+	fio --eta=never --name=lone --filename=/dev/vramswap0 --direct=1 --rw=randwrite --bs=4k --size=8M --ioengine="$1" --iodepth="$2" \
+		--verify=crc32c --verify_fatal=1 --do_verify=1 --output=fio.log || die "fio: $(tail -n 5 fio.log)"
+}
+
+# spins_of ENGINE DEPTH: how many of 4096 requests were waited for.
 spins_of() {
 	local before
 	before=$(stat_of spins)
-	fio --name=lone --filename=/dev/vramswap0 --direct=1 --rw=randwrite --bs=4k --size=8M --ioengine="$1" --iodepth="$2" \
-		--verify=crc32c --verify_fatal=1 --do_verify=1 --output=fio.log || die "fio: $(tail -n 5 fio.log)"
+	write_and_verify "$@"
 	echo $(($(stat_of spins) - before))
 }
 
@@ -31,12 +40,20 @@ say "requests waited for, of 4096: $lone one at a time, $deep with 32 under way,
 assert_eq "$never" 0 "requests waited for although spin_us is 0"
 
 echo 1000 >"$spin_us"
-fio --name=killed --filename=/dev/vramswap0 --direct=1 --rw=randrw --bs=4k --size=32M --ioengine=psync \
-	--verify=crc32c --verify_fatal=1 --output=fio.log &
+(while [ ! -e enough ]; do write_and_verify psync 1; done) &
+fio=$!
 for _ in 1 2 3; do
-	sleep 1
+	before=$(stat_of spins)
+	wait_for "at_least $((before + 50)) stat_of spins" 60
 	kill_worker 0
 done
-wait $! || die "fio: $(tail -n 5 fio.log)"
+before=$(stat_of spins)
+wait_for "at_least $((before + 50)) stat_of spins" 60
+worker=$(worker_of 0)
+echo duplicate=1 >"$faults"
+wait_other_worker 0 "$worker"
+grep -q 'broke the ring' <(dmesg) || die "a wrong answer did not end the session"
+touch enough
+wait $fio || die "fio: $(tail -n 5 fio.log)"
 stop_helper 0
 unload_module
