@@ -19,7 +19,7 @@ export HELPER=$PWD/vramswapd-over-fake
 # swap_torture while COMMAND... is run, to the end of both.
 swapped_while() {
 	local torture
-	cg_run 64M swap_torture --size 80M --procs 2 --passes 1 --json >torture.json 2>torture.log &
+	cg_run 40M swap_torture --size 52M --procs 2 --passes 1 --json >torture.json 2>torture.log &
 	torture=$!
 	wait_for "at_least $(($(vmstat_of pswpin) + 1500)) vmstat_of pswpin" 60
 	"$@"
@@ -65,7 +65,7 @@ swapoff /dev/vramswap0
 stop_helper 0
 
 say "the GPU breaks, again and again"
-with_fake vram_mib=400,sticky_at=6000:700
+with_fake vram_mib=400,sticky_at=4000:700
 start_helper 0 256M --engine auto
 swap_on
 before=$(grep -c 'kept for the next' /run/helper-0/log)
@@ -77,11 +77,11 @@ swapoff /dev/vramswap0
 stop_helper 0
 
 say "the GPU loses its memory"
-with_fake vram_mib=400,blank_at=8000:719
+with_fake vram_mib=400,blank_at=5000:719
 start_helper 0 256M --engine auto
 vramswapctl set 0 --hold-timeout 5
 swap_on
-start_torture 64M --size 72M --passes 1000
+start_torture 40M --size 52M --passes 1000
 wait_state failed 0 120
 torture_lost_pages
 grep -q 'the GPU lost the contents' /run/helper-0/log || die "the helper does not say what was lost"
