@@ -65,7 +65,7 @@ swapoff /dev/vramswap0
 stop_helper 0
 
 say "the GPU breaks, again and again"
-with_fake vram_mib=400,sticky_at=4000:700
+with_fake vram_mib=400,sticky_at=6000:700
 start_helper 0 256M --engine auto
 swap_on
 before=$(grep -c 'kept for the next' /run/helper-0/log)
