@@ -64,9 +64,10 @@ counters_agree before after 16
 swapoff /dev/vramswap0
 stop_helper 0
 
+# (By the copy engines: a helper that measures the other paths first makes an unknown number of copies.)
 say "the GPU breaks, again and again"
 with_fake vram_mib=400,sticky_at=6000:700
-start_helper 0 256M --engine auto
+start_helper 0 256M --engine auto --cuda-path engine
 swap_on
 before=$(grep -c 'kept for the next' /run/helper-0/log)
 swapped_while true
@@ -78,7 +79,7 @@ stop_helper 0
 
 say "the GPU loses its memory"
 with_fake vram_mib=400,blank_at=5000:719
-start_helper 0 256M --engine auto
+start_helper 0 256M --engine auto --cuda-path engine
 vramswapctl set 0 --hold-timeout 5
 swap_on
 start_torture 40M --size 52M --passes 1000
