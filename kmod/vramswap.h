@@ -121,7 +121,7 @@ struct vs_spin_history {
 	pid_t pid;
 	unsigned long sleeps; /* of that task until then */
 	unsigned int lone;    /* requests in a row that it waited for, one at a time */
-	bool spun;            /* the last one in vs_spin */
+	bool spun;            /* the last one in vs_spin, which says so without the lock */
 };
 
 struct vs_queue {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A program that may use two thirds of the RAM that it fills verifies it in random order, squeezed by a memory cgroup.
 # All that it swaps crosses the ring. The helper's store is locked memory of the guest. (SWAP_MIB=1536 is 1.5 GiB in 1
-# GiB, as swap_survives_whole_guest_short always is.)
+# GiB.)
 # memory: 4G
 # timeout: 900
 # setting: SWAP_PASSES 1
