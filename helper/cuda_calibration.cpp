@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "cuda_mailbox.hpp"
 #include "cuda_memory.hpp"
 
 namespace vramswap {
@@ -15,7 +16,8 @@ using cuda::Code;
 using namespace std::chrono_literals;
 
 constexpr std::size_t page = 4096;
-constexpr std::size_t words_room = 4096;
+constexpr std::size_t words_room = 8192;
+static_assert(words_room >= std::max(CudaStreams::words_room, CudaMailbox::room_for_all));
 
 /// Odd, so that there is a middle one; the first rounds pay for what the driver does at first use.
 constexpr std::size_t rounds = 7;
@@ -28,7 +30,7 @@ constexpr auto patience = 5s;
 
 /// One path, ready to be measured.
 struct Course {
-    CudaStreams& streams;
+    CudaCopier& copier;
     CudaReach host;
     cuda::Address scratch;
     Clock::time_point until;
@@ -48,19 +50,19 @@ Timed time_batch(const Course& course, Op op, std::size_t count) {
                         .host_address = course.host.address + i * page,
                         .length = page};
     const auto start = Clock::now();
-    Code code = course.streams.start(op, std::span(copies).first(count)).code;
+    Code code = course.copier.start(op, std::span(copies).first(count)).code;
     auto now = start;
-    while (code == Code::success && course.streams.size() != 0) {
-        const bool done = course.streams.take_done().has_value();
+    while (code == Code::success && course.copier.size() != 0) {
+        const bool done = course.copier.take_done().has_value();
         now = Clock::now();
         if (!done && now - start > 1ms) { // it is slow, so asking does no harm
-            code = course.streams.ask();
+            code = course.copier.ask();
             std::this_thread::yield();
         }
         if (now - start > patience)
             cuda_leave_hung_gpu();
     }
-    if (code != Code::success && !course.streams.drain(patience))
+    if (code != Code::success && !course.copier.drain(patience))
         cuda_leave_hung_gpu();
     return {.time = now - start, .code = code};
 }
@@ -82,7 +84,9 @@ Timed usual_time(const Course& course, Op op, std::size_t count) {
 
 /// All numbers of copies, until time is up.
 CudaTimes time_path(const Course& course, CudaPath path) {
-    CudaTimes times{.path = path};
+    CudaTimes times{.path = path, .code = course.copier.begin()};
+    if (times.code != Code::success)
+        return times;
     for (std::size_t size = 0; size < CudaPaths::sizes; ++size)
         for (const Op op : {Op::read, Op::write}) {
             const Timed timed = usual_time(course, op, std::size_t{1} << size);
@@ -91,6 +95,17 @@ CudaTimes time_path(const Course& course, CudaPath path) {
             (op == Op::read ? times.reads : times.writes).at(size) = timed.time;
         }
     return times;
+}
+
+Result<std::unique_ptr<CudaCopier>> make_copier(const CudaApi& api, const CudaKernels* kernels, CudaPath path,
+                                                const CudaReach& words) {
+    const auto any = [](auto made) -> Result<std::unique_ptr<CudaCopier>> {
+        if (!made)
+            return pass_on(made);
+        return std::move(*made);
+    };
+    return path == CudaPath::poll ? any(CudaMailbox::make(api, *kernels, words))
+                                  : any(CudaStreams::make(api, kernels, CudaPaths(path), words, cuda::most_pieces));
 }
 
 } // namespace
@@ -119,14 +134,16 @@ Result<std::vector<CudaTimes>> cuda_measure_paths(const CudaApi& api, const Cuda
         if (!pinned)
             return pass_on(pinned);
         const CudaReach all{.bytes = pinned->bytes(), .address = pinned->address()};
-        auto streams = CudaStreams::make(api, kernels, CudaPaths(path), all.part(0, words_room), cuda::most_pieces);
-        if (!streams)
-            return pass_on(streams);
-        measured.push_back(time_path({.streams = **streams,
+        auto copier = make_copier(api, kernels, path, all.part(0, words_room));
+        if (!copier)
+            return pass_on(copier);
+        measured.push_back(time_path({.copier = **copier,
                                       .host = all.part(words_room, cuda::most_pieces * page),
                                       .scratch = scratch,
                                       .until = Clock::now() + budget / candidates.size()},
                                      path));
+        if (!(*copier)->drain(patience)) // a program that never ends must, before its mailbox goes
+            cuda_leave_hung_gpu();
         if (path == CudaPath::engine && measured.back().code != Code::success)
             return fail(EIO, "the GPU does not copy: {}", api.text(measured.back().code));
     }
@@ -134,7 +151,9 @@ Result<std::vector<CudaTimes>> cuda_measure_paths(const CudaApi& api, const Cuda
 }
 
 std::string cuda_times_text(const CudaApi& api, const std::vector<CudaTimes>& measured) {
-    const auto us = [](std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1000; };
+    const auto us = [](std::chrono::nanoseconds time) {
+        return time == 0ns ? "?" : fmt::format("{:.1f}", static_cast<double>(time.count()) / 1000);
+    };
     std::string text;
     for (const auto rows : {&CudaTimes::reads, &CudaTimes::writes}) {
         text +=
@@ -143,7 +162,7 @@ std::string cuda_times_text(const CudaApi& api, const std::vector<CudaTimes>& me
             text += fmt::format("{} {} ", &times == measured.data() ? "" : ",", name_of(times.path));
             text += times.code != Code::success
                         ? "not: " + api.text(times.code)
-                        : fmt::format("{:.1f} and {:.1f} us", us((times.*rows).front()), us((times.*rows).back()));
+                        : fmt::format("{} and {} us", us((times.*rows).front()), us((times.*rows).back()));
         }
     }
     return text;

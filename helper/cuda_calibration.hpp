@@ -30,14 +30,14 @@ struct CudaTimes {
 /// if it is a tenth quicker: copy engines come first, for they take nothing from those who compute on the GPU.
 [[nodiscard]] CudaPaths cuda_choose_paths(const std::vector<CudaTimes>& measured);
 
-/// Measures these paths, none of which is CudaPath::poll: some milliseconds, and a fifth of a second with a slow GPU,
-/// which is then not measured to the end. `scratch` is room for cuda::most_pieces pages. A path that the driver refuses
-/// has the reason in its times; that is an error, EIO, only of CudaPath::engine. Does not return if the GPU hangs.
+/// Measures these paths: some milliseconds, and a fifth of a second with a slow GPU, which is then not measured to the
+/// end. `scratch` is room for cuda::most_pieces pages. A path that the driver refuses has the reason in its times; that
+/// is an error, EIO, only of CudaPath::engine. Does not return if the GPU hangs.
 [[nodiscard]] Result<std::vector<CudaTimes>> cuda_measure_paths(const CudaApi& api, const CudaKernels* kernels,
                                                                 std::span<const CudaPath> candidates,
                                                                 cuda::Address scratch);
 
-/// For people: "reads of 1 and 64 pages: engine 8.1 and 97.0 us, kernel ...; writes ...".
+/// For people: "reads of 1 and 64 pages: engine 8.1 and 97.0 us, kernel ...; writes ...". "?" was not measured.
 [[nodiscard]] std::string cuda_times_text(const CudaApi& api, const std::vector<CudaTimes>& measured);
 
 } // namespace vramswap

@@ -61,8 +61,12 @@ Result<void> CudaEngine::prepare_path() {
 
 /// Once for all sessions.
 Result<void> CudaEngine::choose_paths() {
-    if (std::exchange(chosen_, true) || path_ == CudaPath::engine || path_ == CudaPath::poll) {
-        if (remarks_.empty() && path_)
+    if (std::exchange(chosen_, true))
+        return {};
+    if (auto fits = check_polling(); !fits)
+        return fits;
+    if (path_ == CudaPath::engine) {
+        if (remarks_.empty())
             remarks_ = fmt::format("the GPU copies by {}, as --cuda-path says", name_of(*path_));
         return {};
     }
@@ -78,6 +82,10 @@ Result<void> CudaEngine::choose_paths() {
         return std::unexpected(measured.error());
     if (path_ && measured->back().code != Code::success)
         return give_up_path(fmt::format("the driver refuses it, {}", api_.text(measured->back().code)));
+    if (path_ == CudaPath::poll) {
+        remarks_ = fmt::format("the GPU copies by poll ({})", cuda_times_text(api_, *measured));
+        return {};
+    }
     paths_ = path_ ? CudaPaths(*path_) : cuda_choose_paths(*measured);
     remarks_ = fmt::format("the GPU copies {} ({})", paths_.text(), cuda_times_text(api_, *measured));
     return {};

@@ -315,9 +315,20 @@ TEST_CASE("without a wish the paths are measured, and what came out is said") {
     for (const char* const word : {"reads", "writes", "engine", "batch", "kernel", "1 and 64 pages"})
         REQUIRE(remarks.find(word) != std::string::npos);
     REQUIRE(remarks.find("poll") == std::string::npos);
-    CudaRig wish("", cuda_capacity, CudaPath::kernel);
-    wish.open();
-    REQUIRE(wish.engine->remarks().find("kernel") != std::string::npos);
+    for (const CudaPath path : {CudaPath::kernel, CudaPath::poll}) {
+        CudaRig wish("", cuda_capacity, path);
+        wish.open();
+        REQUIRE(wish.engine->remarks().find(name_of(path)) != std::string::npos);
+        REQUIRE(wish.engine->remarks().find("1 and 64 pages: engine") != std::string::npos);
+    }
+}
+
+TEST_CASE("what was not measured is not said to take no time") {
+    CudaTimes times{.path = CudaPath::engine};
+    times.reads.front() = 1500ns;
+    auto api = CudaApi::load(fake_library);
+    REQUIRE(api.has_value());
+    REQUIRE(cuda_times_text(*api, {times}).find("engine 1.5 and ? us") != std::string::npos);
 }
 
 TEST_CASE("measuring a slow GPU ends after a while") {
@@ -352,11 +363,15 @@ TEST_CASE("a path that the driver refuses is not taken, and said so") {
                  rig.fake.called().find("Launch") == std::string::npos));
     }
     // Asked for, it is an error.
-    CudaRig wish("refuse_batch=1", cuda_capacity, CudaPath::batch);
-    REQUIRE(wish.engine->open(wish.capacity).has_value());
-    const auto bound = wish.engine->bind(wish.staging);
-    REQUIRE(!bound.has_value());
-    REQUIRE(bound.error().code == ENOTSUP);
+    for (const auto& [path, fault] :
+         {std::pair(CudaPath::batch, "refuse_batch=1"), std::pair(CudaPath::kernel, "refuse_kernel=1"),
+          std::pair(CudaPath::poll, "refuse_kernel=1")}) {
+        CudaRig wish(fault, cuda_capacity, path);
+        REQUIRE(wish.engine->open(wish.capacity).has_value());
+        const auto bound = wish.engine->bind(wish.staging);
+        REQUIRE(!bound.has_value());
+        REQUIRE(bound.error().code == ENOTSUP);
+    }
 }
 
 TEST_CASE("contents are taken over by another path if theirs cannot be had any more") {
@@ -364,10 +379,10 @@ TEST_CASE("contents are taken over by another path if theirs cannot be had any m
         CudaPath path;
         const char* faults;
     };
-    for (const Row& row :
-         {Row{CudaPath::batch, "version=12040"}, Row{CudaPath::batch, "refuse_batch=1"},
-          Row{CudaPath::kernel, "old_model=1"}, Row{CudaPath::kernel, "refuse_kernel=1"},
-          Row{CudaPath::poll, "display=1"}, Row{CudaPath::poll, "old_model=1"}, Row{CudaPath::poll, "processors=7"}}) {
+    for (const Row& row : {Row{CudaPath::batch, "version=12040"}, Row{CudaPath::batch, "refuse_batch=1"},
+                           Row{CudaPath::kernel, "old_model=1"}, Row{CudaPath::kernel, "refuse_kernel=1"},
+                           Row{CudaPath::poll, "display=1"}, Row{CudaPath::poll, "old_model=1"},
+                           Row{CudaPath::poll, "processors=7"}, Row{CudaPath::poll, "refuse_kernel=1"}}) {
         INFO(name_of(row.path) << " " << row.faults);
         CudaRig rig(row.faults);
         rig.open();
