@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "config.hpp"
 
-#include <algorithm>
-#include <cctype>
+#include <array>
 #include <cerrno>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
-#include "vramswap.h"
+#include "settings.hpp"
 
 #ifndef VRAMSWAP_VERSION
 #define VRAMSWAP_VERSION "unknown"
@@ -21,11 +21,16 @@ constexpr std::string_view description =
     "system does not use, so that the device can be swap space.";
 
 constexpr std::string_view footer = R"(Examples:
-  vramswapd --size 4G                       4 GiB of a GPU's memory behind /dev/vramswap0; without one, of RAM
+  vramswapd                                 a part of the first GPU's memory behind /dev/vramswap0
+  vramswapd --size 4G                       4 GiB of a GPU's memory; without a GPU, of RAM
   vramswapd --size 4G --gpu 0000:65:00.0    of this GPU or not at all
+  vramswapd --size 'min(vram - 2G, 80%)'    a size that suits whatever GPU there is
   vramswapd --size 4G --engine host         of locked host memory
   vramswapd --size 8G --store /dev/dax0.0   the same from a memory device
-  then: mkswap /dev/vramswap0 && swapon --discard --priority 100 /dev/vramswap0
+  then: vramswapctl swap-on 0
+
+All but --device, --config and --help can stand in the section [vramswapN] of /etc/vramswap.conf, or of drop-ins in
+/etc/vramswap.conf.d, as in "size = 4G" (docs/CONFIG.md). The command line has precedence.
 
 The module comes first (modprobe vramswap), and the helper must be root. It stays in the foreground.
 SIGTERM or SIGINT stops it, but only once nothing uses the device: swapoff first, or it goes on serving.
@@ -34,17 +39,54 @@ It is two processes, a worker that serves the device and a keeper. If the worker
 takes the contents over; until then I/O waits, and nothing is lost. If the keeper is killed too, systemd can do the
 same (FileDescriptorStoreMax=256, NotifyAccess=all); without it, contents in memory of the helper's own die with it.
 
-Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line, 128 and the signal's number if the
-worker was killed before it had anything to keep.)";
+Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line or configuration, 128 and the
+signal's number if the worker was killed before it had anything to keep.)";
+
+/// An option that stands for a setting of its own name, or of another.
+struct SettingOption {
+    const char* names;
+    std::string_view key;
+    const char* value; ///< what the help shows for its argument
+    const char* help;
+};
+
+constexpr std::array setting_options{
+    SettingOption{
+        "--size", "size", "SIZE",
+        "How much to store: bytes, with K, M, G or T (powers of\n1024), a part of VRAM (80%), or a rule of vram "
+        "and ram\n(default: min(vram - 2G, 0.8 * vram))"},
+    SettingOption{"--headroom", "headroom", "SIZE",
+                  "Store less if need be, so that so much VRAM stays free\n(default: none, or 512M without --size)"},
+    SettingOption{"--engine", "engine", "NAME",
+                  "What stores the bytes: cuda (a GPU's memory), host, or\nauto: cuda if a GPU can be used, else host "
+                  "(default)"},
+    SettingOption{"--gpu", "gpu", "GPU",
+                  "Which GPU: its number, UUID or PCI address, as shown by\nnvidia-smi -L (default: the first)"},
+    SettingOption{"--cuda-path", "cuda-path", "NAME",
+                  "How a GPU copies: engine (its copy engines), batch (the\nsame, many with one call), kernel (a short "
+                  "program), poll\n(a program that never ends: quickest, but it occupies part\nof the GPU and keeps it "
+                  "awake), or auto: measured at start,\nwithout poll (default)"},
+    SettingOption{
+        "--store", "store", "PATH",
+        "File or memory device behind the host engine (hugetlbfs,\nDAX, a PCI BAR), overwritten (default: own "
+        "memory)"},
+    SettingOption{"--queues", "queues", "N", "Queues of requests, one thread each (default: the module's)"},
+    SettingOption{"--hold-timeout", "hold-timeout", "SECONDS",
+                  "How long requests wait for a lost helper (default: the\nmodule's, 120)"},
+    SettingOption{
+        "--io-timeout", "io-timeout", "SECONDS",
+        "How long a request may stay unanswered before the helper\ncounts as lost (default: the module's, 30)"},
+    SettingOption{"--idle-spin,--spin-us", "idle-spin", "USEC",
+                  "Look for work for so many microseconds before sleeping;\n0 always sleeps (default 100)"},
+    SettingOption{"--wait-device", "wait-device", "SECONDS",
+                  "Wait so long for a predecessor to let go of the device\n(default 5)"},
+};
 
 /// The options as CLI11 fills them in.
 struct Raw {
-    Config config;
-    std::string size;
-    std::string engine = "auto";
-    std::string cuda_path = "auto";
-    std::uint64_t spin_us = 100;
-    std::uint64_t wait_s = 5;
+    unsigned device = 0;
+    std::string file;
+    std::array<std::string, setting_options.size()> values;
     bool foreground = true;
 };
 
@@ -59,82 +101,37 @@ void add_options(CLI::App& app, Raw& raw) {
     app.get_formatter()->column_width(26);
     app.set_help_flag("--help,-h", "Print this text and leave");
     app.set_version_flag("--version", "vramswapd " VRAMSWAP_VERSION, "Print the version and leave");
-    add(app, "--device", raw.config.device, "N", "N of /dev/vramswapN (default 0)")
-        ->check(CLI::Range(0U, 1048575U)); // the minor numbers that Linux has
-    add(app, "--size", raw.size, "SIZE",
-        "How much to store: bytes, or with K, M, G or T (powers of\n1024). Needed unless a predecessor's contents are "
-        "taken over");
-    add(app, "--engine", raw.engine, "NAME",
-        "What stores the bytes: cuda (a GPU's memory), host, or\nauto: cuda if a GPU can be used, else host (default)")
-        ->check(CLI::IsMember({"auto", "cuda", "host"}));
-    add(app, "--gpu", raw.config.gpu, "GPU",
-        "Which GPU: its number, UUID or PCI address, as shown by\nnvidia-smi -L (default: the first)");
-    add(app, "--cuda-path", raw.cuda_path, "NAME",
-        "How a GPU copies: engine (its copy engines), batch (the\nsame, many with one call), kernel (a short program), "
-        "poll\n(a program that never ends: quickest, but it occupies part\nof the GPU and keeps it awake), or auto: "
-        "measured at start,\nwithout poll (default)")
-        ->check(CLI::IsMember({"auto", "engine", "batch", "kernel", "poll"}));
-    add(app, "--store", raw.config.store, "PATH",
-        "File or memory device behind the host engine (hugetlbfs,\nDAX, a PCI BAR), overwritten (default: own memory)");
-    add(app, "--spin-us", raw.spin_us, "USEC",
-        "Look for work for so many microseconds before sleeping;\n0 always sleeps (default 100)")
-        ->check(CLI::Range(0U, 10000U));
-    add(app, "--wait-device", raw.wait_s, "SECONDS",
-        "Wait so long for a predecessor to let go of the device\n(default 5)")
-        ->check(CLI::Range(0U, 3600U));
+    add(app, "--device", raw.device, "N", "N of /dev/vramswapN (default 0)")->check(CLI::Range(0U, max_device));
+    add(app, "--config", raw.file, "FILE", "Read this file alone, instead of /etc/vramswap.conf and\nits drop-ins");
+    for (std::size_t i = 0; i < setting_options.size(); ++i)
+        add(app, setting_options[i].names, raw.values[i], setting_options[i].value, setting_options[i].help);
     app.add_flag("--foreground", raw.foreground, "Stay in the foreground, as it always does");
 }
 
-/// What is said about the engine must fit together: to name a GPU, its path or a store is to name its engine.
-Result<void> choose_engine(Config& config, std::string_view name) {
-    const bool gpu = !config.gpu.empty() || config.cuda_path;
-    const bool store = !config.store.empty();
-    if (!config.gpu.empty() && !looks_like_gpu(config.gpu))
-        return fail(EINVAL, "--gpu: '{}' is no GPU's number, UUID (GPU-...) or PCI address", config.gpu);
-    if ((gpu && (store || name == "host")) || (store && name == "cuda"))
-        return fail(
-            EINVAL,
-            "--gpu and --cuda-path are for the engine cuda, --store is for the engine host: choose one of them");
-    if (gpu || name == "cuda")
-        config.engine = EngineChoice::cuda;
-    else if (store || name == "host")
-        config.engine = EngineChoice::host;
-    return {};
-}
-
-Result<Config> finish(Raw raw) {
-    if (!raw.size.empty()) {
-        auto size = parse_size(raw.size);
-        if (!size)
-            return fail(size.error().code, "--size: {}", size.error().message);
-        raw.config.size = *size;
+/// What the command line says, over what the files say. To choose a store here is to choose all of it here.
+Result<Config> finish(const CLI::App& app, const Raw& raw, Config config) {
+    const auto given = [&app](const SettingOption& option) {
+        const std::string_view names = option.names;
+        return app.count(std::string(names.substr(0, names.find(',')))) != 0;
+    };
+    for (const SettingOption& option : setting_options)
+        if (given(option) && settings_chooses_store(option.key))
+            settings_forget_store(config);
+    for (std::size_t i = 0; i < setting_options.size(); ++i) {
+        const SettingOption& option = setting_options[i];
+        if (!given(option))
+            continue;
+        if (auto set = settings_set(config, option.key, raw.values[i]); !set)
+            return fail(set.error().code, "--{}: {}", option.key, set.error().message);
     }
-    raw.config.cuda_path = cuda_path_of(raw.cuda_path);
-    if (raw.config.store.size() > max_store_path)
-        return fail(EINVAL, "--store: the path is longer than {} bytes", max_store_path);
-    if (auto chosen = choose_engine(raw.config, raw.engine); !chosen)
-        return pass_on(chosen);
-    raw.config.spin = std::chrono::microseconds(raw.spin_us);
-    raw.config.wait_device = std::chrono::seconds(raw.wait_s);
-    return std::move(raw.config);
+    if (auto completed = settings_complete(config); !completed)
+        return pass_on(completed);
+    return config;
 }
 
 } // namespace
 
-bool looks_like_gpu(std::string_view text) {
-    const auto only = [](std::string_view part, std::string_view others) {
-        return !part.empty() && std::ranges::all_of(part, [&](unsigned char c) {
-            return std::isxdigit(c) != 0 || others.find(static_cast<char>(c)) != std::string_view::npos;
-        });
-    };
-    if (text.starts_with("GPU-"))
-        return only(text.substr(4), "-");
-    if (text.find(':') != std::string_view::npos)
-        return only(text, ":.");
-    return !text.empty() && std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
-}
-
-Result<std::variant<Config, Text>> parse_config(int argc, const char* const* argv) {
+Result<std::variant<Config, Text>> parse_config(int argc, const char* const* argv, const std::string& root) {
     try {
         CLI::App app(std::string(description), "vramswapd");
         Raw raw;
@@ -148,7 +145,10 @@ Result<std::variant<Config, Text>> parse_config(int argc, const char* const* arg
         } catch (const CLI::ParseError& error) {
             return fail(EINVAL, "{} (see vramswapd --help)", error.what());
         }
-        auto config = finish(std::move(raw));
+        auto read = settings_read(raw.device, root, raw.file);
+        if (!read)
+            return pass_on(read);
+        auto config = finish(app, raw, std::move(*read));
         if (!config)
             return pass_on(config);
         return std::move(*config);

@@ -44,6 +44,9 @@ public:
     CudaEngine& operator=(CudaEngine&&) = delete;
     ~CudaEngine() override;
 
+    /// What there is of VRAM.
+    [[nodiscard]] Result<CudaStore::Memory> memory() const { return CudaStore::memory(api_, gpu_); }
+
     /// Is there VRAM for so many bytes? Error ENOMEM, with the amounts.
     [[nodiscard]] Result<void> check_room(std::uint64_t capacity) const {
         return CudaStore::check_room(api_, gpu_, capacity);

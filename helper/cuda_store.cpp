@@ -69,17 +69,23 @@ Result<CudaStore::Map> CudaStore::plan(const CudaApi& api, const CudaGpu& gpu, s
     return map;
 }
 
+Result<CudaStore::Memory> CudaStore::memory(const CudaApi& api, const CudaGpu& gpu) {
+    Memory memory;
+    if (const Code code = api.MemGetInfo(&memory.free, &memory.total); code != Code::success)
+        return fail(EIO, "{} does not tell how much memory it has: {}", gpu.text(), api.text(code));
+    return memory;
+}
+
 /// Asked for in advance, so that nothing is taken in vain and the sentence has the numbers.
 Result<void> CudaStore::check_free(const CudaApi& api, const CudaGpu& gpu, std::uint64_t bytes) {
-    std::size_t free = 0;
-    std::size_t total = 0;
-    if (const Code code = api.MemGetInfo(&free, &total); code != Code::success)
-        return fail(EIO, "{} does not tell how much memory it has: {}", gpu.text(), api.text(code));
-    if (bytes > free)
+    auto has = memory(api, gpu);
+    if (!has)
+        return pass_on(has);
+    if (bytes > has->free)
         return fail(ENOMEM,
                     "{} has {} MiB of its {} MiB free, but {} MiB are asked for; choose a smaller --size, or end "
                     "programs that use it (nvidia-smi)",
-                    gpu.text(), free >> 20, total >> 20, (bytes + (1U << 20) - 1) >> 20);
+                    gpu.text(), has->free >> 20, has->total >> 20, (bytes + (1U << 20) - 1) >> 20);
     return {};
 }
 

@@ -33,6 +33,13 @@ public:
     /// Room for warming up, bytes.
     static constexpr std::uint64_t scratch_size = 4ULL << 20;
 
+    /// A GPU's memory, bytes.
+    struct Memory {
+        std::size_t free = 0;
+        std::size_t total = 0;
+    };
+    [[nodiscard]] static Result<Memory> memory(const CudaApi& api, const CudaGpu& gpu);
+
     /// Is there enough for `capacity` bytes and what goes with them? Error ENOMEM, with the amounts.
     [[nodiscard]] static Result<void> check_room(const CudaApi& api, const CudaGpu& gpu, std::uint64_t capacity);
 

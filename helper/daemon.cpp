@@ -89,8 +89,8 @@ Result<void> Daemon::go_live() {
 }
 
 Result<void> Daemon::prepare_keeper(const Config& config, const Log& log) {
-    if (config.size)
-        if (const auto capacity = policy::capacity(config.size); !capacity)
+    if (config.size && config.size->constant())
+        if (const auto capacity = policy::capacity(config, {}, 0); !capacity)
             return std::unexpected(capacity.error());
     engines::preload(config);
     auto prepared = in_turn(lowmem::become_io_flusher, lowmem::lock_memory, lowmem::refuse_oom_kill);
@@ -190,31 +190,23 @@ Result<std::unique_ptr<RingClient>> Daemon::attach(std::uint64_t cookie) {
     }
 }
 
-/// Of new contents; those that are taken over have theirs.
-Result<void> Daemon::choose_capacity() {
-    if (start_ == policy::Start::fresh) {
-        const auto capacity = policy::capacity(config_.size);
-        if (!capacity)
-            return std::unexpected(capacity.error());
-        if (*capacity != *config_.size)
-            log_.notice("--size is rounded down to {}", size_text(*capacity));
-        record_.capacity = *capacity;
-    } else if (config_.size && policy::capacity(config_.size).value_or(0) != record_.capacity) {
-        log_.notice("contents of {} are taken over; --size counts again after an orderly stop",
+/// Contents that are taken over have their size.
+void Daemon::tell_kept_capacity() const {
+    if (start_ != policy::Start::resume || !config_.size || !config_.size->constant())
+        return;
+    if (policy::capacity(config_, {}, 0).value_or(0) != record_.capacity)
+        log_.notice("contents of {} are taken over; size counts again after an orderly stop",
                     size_text(record_.capacity));
-    }
-    return {};
 }
 
 /// Chooses the engine of new contents and attaches, before memory is asked for: a device that belongs to another helper
 /// must not cost gigabytes to find out. A predecessor's engine comes later: if its GPU is gone, the kernel still is to
 /// be asked whether it wants the contents at all.
 Result<void> Daemon::attach_first() {
-    if (auto chosen = choose_capacity(); !chosen)
-        return chosen;
+    tell_kept_capacity();
     record_.device = config_.device;
     if (start_ == policy::Start::fresh) {
-        auto engine = engines::make(config_, record_, left_.engine == EngineChoice::cuda, log_);
+        auto engine = engines::make(config_, record_, left_.engine == EngineChoice::cuda ? left_.capacity : 0, log_);
         if (!engine)
             return pass_on(engine);
         engine_ = std::move(*engine);
@@ -224,7 +216,7 @@ Result<void> Daemon::attach_first() {
     if (!client && client.error().code == ESTALE && start_ == policy::Start::resume) {
         log_.warning("{}; beginning anew", client.error().message);
         if (!config_.size)
-            config_.size = record_.capacity;
+            config_.size = SizeRule::of(record_.capacity);
         begin_anew();
         return attach_first();
     }

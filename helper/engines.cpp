@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "engines.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <optional>
+
+#include <unistd.h>
 
 #include "cuda_engine.hpp"
 #include "host_engine.hpp"
+#include "policy.hpp"
 
 namespace vramswap::engines {
 namespace {
@@ -12,16 +17,49 @@ namespace {
 constexpr std::string_view advice =
     "--gpu chooses another GPU, --cuda-path another way to copy, --engine host does without a GPU";
 
-Result<std::unique_ptr<Engine>> make_cuda(const Config& config, Record& record, bool vram_taken) {
+/// What the CUDA engine takes beside the bytes that it stores, and some more, bytes.
+constexpr std::uint64_t cuda_extra = 2 * CudaStore::scratch_size;
+
+std::uint64_t ram() {
+    return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+Result<void> choose_capacity(const Config& config, Record& record, const std::optional<CudaStore::Memory>& vram) {
+    MemorySizes sizes{.ram = ram()};
+    if (vram)
+        sizes.vram = vram->total;
+    const auto capacity = policy::capacity(config, sizes, vram ? vram->free : 0);
+    if (!capacity)
+        return std::unexpected(capacity.error());
+    record.capacity = *capacity;
+    return {};
+}
+
+Result<std::unique_ptr<Engine>> make_cuda(const Config& config, Record& record, std::uint64_t vram_taken) {
     auto cuda = CudaEngine::make({.gpu = config.gpu, .path = config.cuda_path});
     if (!cuda)
         return pass_on(cuda);
-    if (!vram_taken)
+    auto memory = (*cuda)->memory();
+    if (!memory)
+        return pass_on(memory);
+    memory->free += vram_taken;
+    memory->free -= std::min(memory->free, cuda_extra);
+    if (auto chosen = choose_capacity(config, record, *memory); !chosen)
+        return pass_on(chosen);
+    if (vram_taken == 0)
         if (auto room = (*cuda)->check_room(record.capacity); !room)
             return pass_on(room);
     record.engine = EngineChoice::cuda;
     record.store = (*cuda)->uuid();
     return std::move(*cuda);
+}
+
+/// Says what became of a size that is not simply what the user wrote.
+void tell_capacity(const Config& config, const Record& record, const Log& log) {
+    const std::string asked = config.size ? config.size->text() : std::string(policy::default_size);
+    const auto plain = parse_size(asked);
+    if (!plain || *plain != record.capacity)
+        log.notice("the device gets {}; the size that is asked for is {}", size_text(record.capacity), asked);
 }
 
 } // namespace
@@ -31,15 +69,20 @@ void preload(const Config& config) {
         CudaApi::preload();
 }
 
-Result<std::unique_ptr<Engine>> make(const Config& config, Record& record, bool vram_taken, const Log& log) {
+Result<std::unique_ptr<Engine>> make(const Config& config, Record& record, std::uint64_t vram_taken, const Log& log) {
     if (config.engine != EngineChoice::host) {
         auto cuda = make_cuda(config, record, vram_taken);
+        if (cuda)
+            tell_capacity(config, record, log);
         if (cuda)
             return cuda;
         if (config.engine == EngineChoice::cuda)
             return fail(cuda.error().code, "{}; {}", cuda.error().message, advice);
         log.notice("the bytes go to host memory: {}", cuda.error().message);
     }
+    if (auto chosen = choose_capacity(config, record, std::nullopt); !chosen)
+        return pass_on(chosen);
+    tell_capacity(config, record, log);
     record.engine = EngineChoice::host;
     record.store = config.store;
     return std::make_unique<HostEngine>(config.store, log);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -16,9 +17,9 @@ namespace vramswap::engines {
 /// no other page can be had. Does nothing where it is not there or not wanted.
 void preload(const Config& config);
 
-/// The engine that the user wants for new contents of record.capacity bytes, or the best there is; notes in `record`
-/// which it is. `vram_taken`: contents that are about to be let go of still take VRAM.
-[[nodiscard]] Result<std::unique_ptr<Engine>> make(const Config& config, Record& record, bool vram_taken,
+/// The engine that the user wants for new contents, or the best there is; notes in `record` which it is, and how many
+/// bytes they get. `vram_taken`: bytes of VRAM that contents still take which are about to be let go of.
+[[nodiscard]] Result<std::unique_ptr<Engine>> make(const Config& config, Record& record, std::uint64_t vram_taken,
                                                    const Log& log);
 
 /// The engine for a predecessor's contents, wherever they are.

@@ -7,6 +7,7 @@
 
 #include "config.hpp"
 #include "daemon.hpp"
+#include "device_setup.hpp"
 #include "keeper.hpp"
 #include "log.hpp"
 #include "log_writer.hpp"
@@ -36,6 +37,8 @@ int keep(const vramswap::Config& config, const vramswap::Log& log) {
     auto fds = vramswap::ServiceManager::inherited_fds();
     if (prepared && !fds)
         prepared = std::unexpected(fds.error());
+    if (prepared && fds->empty())
+        prepared = vramswap::device_setup(config, log);
     if (!prepared) {
         log.error("{}", prepared.error().message);
         return EXIT_FAILURE;

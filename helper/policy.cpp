@@ -18,19 +18,40 @@ constexpr nanoseconds wake_up_cost = microseconds(50);
 /// The shortest look, as a part of the longest; less is not worth reading the clock for.
 constexpr int shortest_part = 32;
 
+/// The rule that was configured, or the usual one, which is known to be right.
+SizeRule rule_or(const std::optional<SizeRule>& rule, std::string_view usual) {
+    return rule ? *rule : SizeRule::parse(usual).value_or(SizeRule::of(0));
+}
+
 } // namespace
 
-Result<std::uint64_t> capacity(std::optional<std::uint64_t> size) {
-    if (!size)
-        return fail(EINVAL, "no contents are there to take over, so --size must say how much to store");
-    const std::uint64_t rounded = *size - *size % VRAMSWAP_BLOCK_SIZE;
+Result<std::uint64_t> capacity(std::uint64_t size) {
+    const std::uint64_t rounded = size - size % VRAMSWAP_BLOCK_SIZE;
     if (rounded < VRAMSWAP_MIN_CAPACITY)
-        return fail(EINVAL, "--size is {}, but a device holds at least {}", size_text(*size),
+        return fail(EINVAL, "the size is {}, but a device holds at least {}", size_text(size),
                     size_text(VRAMSWAP_MIN_CAPACITY));
     if (rounded > VRAMSWAP_MAX_CAPACITY)
-        return fail(EINVAL, "--size is {}, but a device holds {} at most", size_text(*size),
+        return fail(EINVAL, "the size is {}, but a device holds {} at most", size_text(size),
                     size_text(VRAMSWAP_MAX_CAPACITY));
     return rounded;
+}
+
+Result<std::uint64_t> capacity(const Config& config, const MemorySizes& sizes, std::uint64_t vram_free) {
+    if (!config.size && !sizes.vram)
+        return fail(EINVAL, "a size is missing: without a GPU, --size or the configuration must say how much to store");
+    const auto size = rule_or(config.size, default_size).bytes(sizes);
+    if (!size)
+        return size;
+    if (!sizes.vram || (config.size && !config.headroom))
+        return capacity(*size);
+    const auto headroom = rule_or(config.headroom, default_headroom).bytes(sizes);
+    if (!headroom)
+        return headroom;
+    const std::uint64_t room = vram_free - std::min(vram_free, *headroom);
+    if (room < VRAMSWAP_MIN_CAPACITY)
+        return fail(ENOMEM, "{} of VRAM are free, and a headroom of {} is to stay so: nothing is left to store in",
+                    size_text(vram_free), size_text(*headroom));
+    return capacity(std::min(*size, room));
 }
 
 Chunks chunks(std::uint64_t bytes, std::uint64_t granule) noexcept {

@@ -6,14 +6,23 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "config.hpp"
 #include "error.hpp"
 
 namespace vramswap::policy {
 
-/// How many bytes a device offers for `--size`: whole blocks, rounded down, within what the kernel takes.
-[[nodiscard]] Result<std::uint64_t> capacity(std::optional<std::uint64_t> size);
+/// How many bytes a device of `size` bytes offers: whole blocks, rounded down, within what the kernel takes.
+[[nodiscard]] Result<std::uint64_t> capacity(std::uint64_t size);
+
+/// How many bytes new contents get by the configuration's size and headroom. `vram_free`: what there is to be had of
+/// sizes.vram.
+[[nodiscard]] Result<std::uint64_t> capacity(const Config& config, const MemorySizes& sizes, std::uint64_t vram_free);
+
+/// What holds where a configuration says nothing of a size: most of a GPU, but not what its display and others need.
+inline constexpr std::string_view default_size = "min(vram - 2G, 0.8 * vram)";
+inline constexpr std::string_view default_headroom = "512M";
 
 /// Pieces that memory of a GPU is taken in: all of one size, but for the last.
 struct Chunks {

@@ -5,15 +5,12 @@
 #include <cerrno>
 #include <charconv>
 #include <limits>
-#include <optional>
 
 #include "vramswap.h"
 
 namespace vramswap {
-namespace {
 
-/// The power of two that a size's suffix stands for, or nothing for an unknown one.
-std::optional<unsigned> suffix_shift(std::string_view suffix) {
+std::optional<unsigned> size_suffix_shift(std::string_view suffix) {
     if (suffix.empty())
         return 0U;
     const std::string_view rest = suffix.substr(1);
@@ -26,13 +23,11 @@ std::optional<unsigned> suffix_shift(std::string_view suffix) {
     return 10U * (static_cast<unsigned>(place) + 1U);
 }
 
-} // namespace
-
 Result<std::uint64_t> parse_size(std::string_view text) {
     std::uint64_t number = 0;
     const char* const end = text.data() + text.size();
     const auto [rest, status] = std::from_chars(text.data(), end, number);
-    const auto shift = suffix_shift({rest, end});
+    const auto shift = size_suffix_shift({rest, end});
     if (status == std::errc::invalid_argument || !shift)
         return fail(EINVAL,
                     "'{}' is no size; write whole bytes, or a whole number with K, M, G or T (as in 512M or 4G)", text);

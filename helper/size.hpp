@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,9 @@ namespace vramswap {
 
 /// Bytes from a number with an optional binary suffix: K, M, G or T, alone or as KiB, MiB, GiB, TiB, in either case.
 [[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
+
+/// The power of two that a size's suffix stands for, 0 for none; nothing for what is no suffix.
+[[nodiscard]] std::optional<unsigned> size_suffix_shift(std::string_view suffix);
 
 /// Bytes for people: "4 GiB", "1.5 GiB", "4097 bytes".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);

@@ -25,7 +25,7 @@ build() {
 	local compile=("${CXX:-g++}" -std=c++23 -O2 -g -DFMT_HEADER_ONLY -D_FILE_OFFSET_BITS=64 -I. -Iuapi -Ihelper
 		-Itests/support -c)
 	local sources=(bench/gpu/*.cpp tests/support/kernel_half.cpp helper/cuda_*.cpp)
-	for name in host_engine host_store io_loop io_thread log lowmem memory_file policy size; do
+	for name in host_engine host_store io_loop io_thread log lowmem memory_file policy size size_rule; do
 		sources+=("helper/$name.cpp")
 	done
 	echo "building $out/gpu_bench"

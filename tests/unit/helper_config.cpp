@@ -15,7 +15,7 @@ namespace {
 
 Result<std::variant<Config, Text>> parse(std::vector<const char*> arguments) {
     arguments.insert(arguments.begin(), "vramswapd");
-    return parse_config(static_cast<int>(arguments.size()), arguments.data());
+    return parse_config(static_cast<int>(arguments.size()), arguments.data(), "/no such root");
 }
 
 Config good(const std::vector<const char*>& arguments) {
@@ -93,7 +93,7 @@ TEST_CASE("every option is understood") {
     const Config config = good({"--device", "3", "--size=2G", "--engine", "host", "--store", "/dev/dax0.0", "--spin-us",
                                 "0", "--wait-device", "60", "--foreground"});
     REQUIRE(config.device == 3);
-    REQUIRE(config.size == 2ULL << 30);
+    REQUIRE(config.size->bytes({}) == 2ULL << 30);
     REQUIRE(config.engine == EngineChoice::host);
     REQUIRE(config.store == "/dev/dax0.0");
     REQUIRE(config.spin.count() == 0);
@@ -136,6 +136,11 @@ TEST_CASE("bad command lines are refused") {
         {"--engine", "cuda", "--store", "/dev/dax0.0"},
         {"--spin-us", "10001"},
         {"--spin-us", "-5"},
+        {"--idle-spin", "1", "--spin-us", "2"},
+        {"--headroom", "some"},
+        {"--queues", "0"},
+        {"--hold-timeout", "-1"},
+        {"--io-timeout", "0.5"},
         {"--wait-device", "1e9"},
         {"--allow-unprepared"},
         {"--unknown"},
@@ -155,8 +160,9 @@ TEST_CASE("help and version are texts, not runs") {
     const auto help = parse({"--help"});
     REQUIRE(help.has_value());
     const std::string& text = std::get<Text>(*help).text;
-    for (const char* const option : {"--device", "--size", "--engine", "--gpu", "--cuda-path", "--store", "--spin-us",
-                                     "--wait-device", "--version", "swapoff", "modprobe", "Exit status"})
+    for (const char* const option :
+         {"--device", "--size", "--engine", "--gpu", "--cuda-path", "--store", "--spin-us", "--wait-device", "--config",
+          "--headroom", "/etc/vramswap.conf", "--version", "swapoff", "modprobe", "Exit status"})
         REQUIRE(text.find(option) != std::string::npos);
     const auto version = parse({"--version"});
     REQUIRE(version.has_value());

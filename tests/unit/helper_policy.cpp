@@ -15,11 +15,10 @@ using std::chrono::nanoseconds;
 
 TEST_CASE("capacity is whole blocks within the kernel's bounds") {
     struct Row {
-        std::optional<std::uint64_t> size;
+        std::uint64_t size;
         std::optional<std::uint64_t> expected;
     };
     const std::vector<Row> rows{
-        {std::nullopt, std::nullopt},
         {0, std::nullopt},
         {1, std::nullopt},
         {VRAMSWAP_MIN_CAPACITY - 1, std::nullopt},
@@ -39,8 +38,52 @@ TEST_CASE("capacity is whole blocks within the kernel's bounds") {
         if (row.expected)
             REQUIRE(*capacity == *row.expected);
         else
-            REQUIRE(capacity.error().message.find("--size") != std::string::npos);
+            REQUIRE(capacity.error().message.find("the size is") != std::string::npos);
     }
+}
+
+TEST_CASE("the configuration's size and headroom decide the capacity") {
+    constexpr std::uint64_t mib = 1ULL << 20;
+    constexpr std::uint64_t gib = 1ULL << 30;
+    struct Row {
+        const char* size;
+        const char* headroom;
+        std::optional<std::uint64_t> vram;
+        std::uint64_t free;
+        std::uint64_t expected; ///< 0: refused
+    };
+    const std::vector<Row> rows{
+        {"", "", 24 * gib, 23 * gib, 20615843020 / 4096 * 4096}, // 0.8 of it
+        {"", "", 8 * gib, 8 * gib, 6 * gib},                     // all but 2 GiB
+        {"", "", 8 * gib, 5 * gib, 4608 * mib},                  // others have 3 GiB: 512 MiB stay free
+        {"", "", 8 * gib, 512 * mib, 0},                         // nothing is left
+        {"", "", 2 * gib, 2 * gib, 0},                           // too small to choose for its owner
+        {"", "1G", 8 * gib, 5 * gib, 4 * gib},
+        {"", "", std::nullopt, 0, 0}, // without a GPU the user chooses
+        {"4G", "", std::nullopt, 0, 4 * gib},
+        {"4G", "1G", std::nullopt, 0, 4 * gib}, // headroom is of VRAM
+        {"4G", "", 8 * gib, gib, 4 * gib},      // as it was asked for; the engine says that it is too much
+        {"4G", "0", 8 * gib, gib, gib},         // or it gets smaller
+        {"4G", "512M", 8 * gib, gib, 512 * mib},
+        {"4G", "10%", 8 * gib, 8 * gib, 4 * gib},
+        {"4G", "2G", 8 * gib, gib, 0},
+        {"50%", "", 8 * gib, 8 * gib, 4 * gib},
+        {"50%", "", std::nullopt, 0, 0},
+        {"ram / 2", "", std::nullopt, 0, 8 * gib},
+        {"100G - 100G", "", 8 * gib, 8 * gib, 0},
+    };
+    for (const Row& row : rows) {
+        INFO("size " << row.size << " headroom " << row.headroom << " free " << row.free);
+        Config config;
+        if (*row.size != 0)
+            config.size = SizeRule::parse(row.size).value();
+        if (*row.headroom != 0)
+            config.headroom = SizeRule::parse(row.headroom).value();
+        const auto capacity = policy::capacity(config, {.vram = row.vram, .ram = 16 * gib}, row.free);
+        REQUIRE(capacity.value_or(0) == row.expected);
+        REQUIRE((capacity || !capacity.error().message.empty()));
+    }
+    REQUIRE(policy::capacity({}, {}, 0).error().message.find("--size") != std::string::npos);
 }
 
 TEST_CASE("with one CPU the helper never spins") {
@@ -135,7 +178,7 @@ TEST_CASE("resume, begin anew or refuse, by what the predecessor left") {
         .record_found = true, .record_read = true, .record_valid = true, .memory_found = true};
     const policy::Inheritance path{
         .record_found = true, .record_read = true, .record_valid = true, .store = "/dev/dax0.0"};
-    const Config plain{.size = 1ULL << 30};
+    const Config plain{.size = SizeRule::of(1ULL << 30)};
     const Config no_size{};
     const Config host{.engine = EngineChoice::host};
     const Config dax{.store = "/dev/dax0.0"};
