@@ -30,6 +30,10 @@ struct Words {
     std::string slot_size;
     std::string hold_timeout;
     std::string io_timeout;
+    std::string root;
+    std::string output;
+    std::optional<unsigned> priority;
+    std::uint32_t wait_s = 30;
 };
 
 constexpr const char* device_help = "0, vramswap0 or /dev/vramswap0";
@@ -54,7 +58,46 @@ constexpr const char* set_footer = "The hold time is how long requests wait for 
                                    "counts as lost and the hold time begins. Too short a time gives up helpers that\n"
                                    "are merely slow.";
 
-constexpr const char* command_names = "status, stats, events, add, delete or set";
+constexpr const char* exit_footer = "Exit status: 0 done; 1 failed; 2 not understood; 3 or 4: doctor found what could\n"
+                                    "be better, or what is wrong; 5: swap-off or stop refused, as the pages do not\n"
+                                    "fit elsewhere.";
+
+constexpr const char* swap_on_footer =
+    "Waits until the device is live, makes it swap space unless it is, and swaps it\n"
+    "on with discards. The priority is that of --priority, or swap-priority in\n"
+    "/etc/vramswap.conf, or 100. What is swapped on already stays as it is.";
+
+constexpr const char* swap_off_footer =
+    "Refused, with the figures and exit status 5, if the pages do not fit into other\n"
+    "swap and available RAM, of which a fiftieth is kept in reserve. The device\n"
+    "then stays up and swapped on.";
+
+constexpr const char* stop_footer = "Swaps the device off, then ends its helper. Refused as swap-off is if the pages\n"
+                                    "do not fit elsewhere: exit status 5, and the device stays up.";
+
+constexpr const char* top_footer = "q or ^C ends. OUT is what is swapped out (writes), IN what is swapped in\n"
+                                   "(reads), in bytes a second. Terminals of 130 columns or more show more.";
+
+constexpr const char* doctor_footer = "Looks at kernel, module and its signature, configuration, GPU and driver,\n"
+                                      "devices, swap tiers, swappiness, page-cluster, zswap, systemd-oomd and\n"
+                                      "hibernation, and says how to mend what is wrong. Exit status: 0 all well,\n"
+                                      "3 warnings, 4 errors.";
+
+constexpr const char* bench_footer = "Only reads, past the page cache, for a few seconds: safe on a device in use,\n"
+                                     "whose other I/O it slows down meanwhile. DEVICE may be the path of any block\n"
+                                     "device, to compare.";
+
+constexpr const char* metrics_footer = "Prometheus' text format, for node_exporter's textfile collector. A FILE is\n"
+                                       "replaced at once: no reader sees a part of it.";
+
+/// In the order of --help.
+std::string command_names(const CLI::App& app) {
+    std::string names;
+    const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+    for (std::size_t i = 0; i < commands.size(); ++i)
+        names += (i == 0 ? "" : i + 1 == commands.size() ? " or " : ", ") + commands[i]->get_name();
+    return names;
+}
 
 void add_device(CLI::App& app, Words& words, bool required) {
     app.add_option("DEVICE", words.device, device_help)->required(required)->type_name("");
@@ -110,6 +153,56 @@ void add_set(CLI::App& app, Words& words) {
     set->add_option("--hold-timeout", words.hold_timeout, "How long to wait for a lost helper")->type_name("SECONDS");
     set->add_option("--io-timeout", words.io_timeout, "How long to wait for an answer")->type_name("SECONDS");
     set->footer(set_footer);
+}
+
+void add_swap(CLI::App& app, Words& words) {
+    CLI::App* on = app.add_subcommand("swap-on", "Makes a device swap and swaps it on");
+    add_device(*on, words, true);
+    on->add_option("-p,--priority", words.priority, "Priority, 0 to 32767")
+        ->option_text("N")
+        ->check(CLI::Range(0, 32767));
+    on->add_option("-w,--wait", words.wait_s, "How long to wait until it is live (30)")->type_name("SECONDS");
+    on->footer(swap_on_footer);
+    CLI::App* off = app.add_subcommand("swap-off", "Swaps a device off, if its pages fit elsewhere");
+    add_device(*off, words, true);
+    off->footer(swap_off_footer);
+}
+
+void add_service(CLI::App& app, Words& words) {
+    CLI::App* start = app.add_subcommand("start", "Starts a device's service (systemd)");
+    add_device(*start, words, false);
+    start->footer("Starts vramswap@N.service, for the device 0 if none is named.");
+    CLI::App* stop = app.add_subcommand("stop", "Stops a device's service, if its pages fit elsewhere");
+    add_device(*stop, words, false);
+    stop->footer(stop_footer);
+}
+
+void add_top(CLI::App& app, Words& words) {
+    CLI::App* top = app.add_subcommand("top", "Shows devices and swap, live");
+    add_device(*top, words, false);
+    top->add_option("-i,--interval", words.interval, "How often it looks (1)")->type_name("SECONDS");
+    top->footer(top_footer);
+}
+
+void add_doctor(CLI::App& app, Words& words) {
+    CLI::App* doctor = app.add_subcommand("doctor", "Looks for what goes wrong, and says how to mend it");
+    doctor->add_flag("-J,--json", words.json, "One JSON object a line");
+    doctor->add_option("--root", words.root, "Look at the system below this folder")->type_name("DIR");
+    doctor->footer(doctor_footer);
+}
+
+void add_bench(CLI::App& app, Words& words) {
+    CLI::App* bench = app.add_subcommand("bench", "Measures how quick reads are");
+    add_device(*bench, words, true);
+    bench->add_option("-t,--time", words.interval, "How long for each of three measurements (1)")->type_name("SECONDS");
+    bench->add_flag("-J,--json", words.json, "One JSON object a line");
+    bench->footer(bench_footer);
+}
+
+void add_metrics(CLI::App& app, Words& words) {
+    CLI::App* metrics = app.add_subcommand("metrics", "Writes all counters for Prometheus");
+    metrics->add_option("-o,--output", words.output, "Into this file")->type_name("FILE");
+    metrics->footer(metrics_footer);
 }
 
 // --- words → command ---
@@ -208,7 +301,66 @@ Result<Command> make_set(const Words& words) {
     return command;
 }
 
+/// For commands that mean the device 0 if none is named.
+template<class Kind>
+Result<Command> make_for_device(const Words& words) {
+    auto device = parse_device(words.device.empty() ? "0" : words.device);
+    if (!device)
+        return pass_on(device);
+    return Kind{.device = *device};
+}
+
+Result<Command> make_swap_on(const Words& words) {
+    auto device = parse_device(words.device);
+    if (!device)
+        return pass_on(device);
+    return SwapOnCommand{
+        .device = *device, .priority = words.priority, .wait = std::chrono::seconds(std::uint64_t{words.wait_s})};
+}
+
+Result<Command> make_top(const Words& words) {
+    auto device = optional_device(words);
+    if (!device)
+        return pass_on(device);
+    auto interval = parse_interval(words.interval.empty() ? "1" : words.interval);
+    if (!interval)
+        return pass_on(interval);
+    return TopCommand{.device = *device, .interval = *interval};
+}
+
+/// Any path will do, and what else means one of our devices.
+Result<Command> make_bench(const Words& words) {
+    BenchCommand command{.path = words.device, .json = words.json};
+    auto time = parse_interval(words.interval.empty() ? "1" : words.interval);
+    if (!time)
+        return pass_on(time);
+    command.time = *time;
+    if (words.device.starts_with('/'))
+        return command;
+    auto device = parse_device(words.device);
+    if (!device)
+        return pass_on(device);
+    command.path = fmt::format("/dev/vramswap{}", *device);
+    return command;
+}
+
 Result<Command> make_command(const std::string& name, const Words& words) {
+    if (name == "swap-on")
+        return make_swap_on(words);
+    if (name == "swap-off")
+        return make_for_device<SwapOffCommand>(words);
+    if (name == "start")
+        return make_for_device<StartCommand>(words);
+    if (name == "stop")
+        return make_for_device<StopCommand>(words);
+    if (name == "top")
+        return make_top(words);
+    if (name == "doctor")
+        return DoctorCommand{.root = words.root, .json = words.json};
+    if (name == "bench")
+        return make_bench(words);
+    if (name == "metrics")
+        return MetricsCommand{.output = words.output};
     if (name == "status")
         return make_status(words);
     if (name == "stats")
@@ -222,22 +374,23 @@ Result<Command> make_command(const std::string& name, const Words& words) {
     return make_set(words);
 }
 
+std::string chosen_subcommand(const CLI::App& app) {
+    const auto chosen = app.get_subcommands();
+    return chosen.empty() ? "" : chosen.front()->get_name();
+}
+
 /// The library's own words, as a sentence that says what to do.
-std::string sentence_of(const CLI::ParseError& error, const std::string& command, std::string_view first) {
+std::string sentence_of(const CLI::ParseError& error, const CLI::App& app, std::string_view first) {
+    const std::string command = chosen_subcommand(app);
     std::string text = error.what();
     if (command.empty())
         return fmt::format("{}say what to do: {}", first.empty() ? "" : fmt::format("\"{}\" is no command: ", first),
-                           command_names);
+                           command_names(app));
     if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr)
         text = fmt::format("{} is no whole number within bounds", text.substr(text.find("--")));
     else if (text.starts_with("The "))
         text.front() = 't';
     return fmt::format("{}; see vramswapctl {} --help", text, command);
-}
-
-std::string chosen_subcommand(const CLI::App& app) {
-    const auto chosen = app.get_subcommands();
-    return chosen.empty() ? "" : chosen.front()->get_name();
 }
 
 } // namespace
@@ -247,10 +400,16 @@ Result<std::variant<Notice, Command>> parse_command_line(int argc, const char* c
     CLI::App app("Watches and changes vramswap block devices, whose bytes lie in a GPU's memory.", "vramswapctl");
     app.set_version_flag("--version", "vramswapctl " VRAMSWAP_VERSION);
     app.require_subcommand(1);
-    app.footer("Exit status: 0 done, 1 failed, 2 not understood.");
+    app.footer(exit_footer);
     add_status(app, words);
     add_stats(app, words);
     add_events(app, words);
+    add_top(app, words);
+    add_doctor(app, words);
+    add_bench(app, words);
+    add_metrics(app, words);
+    add_service(app, words);
+    add_swap(app, words);
     add_add(app, words);
     add_delete(app, words);
     add_set(app, words);
@@ -262,7 +421,7 @@ Result<std::variant<Notice, Command>> parse_command_line(int argc, const char* c
         return Notice{text.str()};
     } catch (const CLI::ParseError& error) {
         const std::string_view first = argc > 1 ? argv[1] : "";
-        return fail(EINVAL, "{}", sentence_of(error, chosen_subcommand(app), first));
+        return fail(EINVAL, "{}", sentence_of(error, app, first));
     }
     auto command = make_command(chosen_subcommand(app), words);
     if (!command)

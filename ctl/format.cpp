@@ -98,4 +98,22 @@ std::string cut_to_width(std::string_view text, std::size_t width) {
     return std::string(text.substr(0, end));
 }
 
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
+    std::string lines;
+    std::size_t column = indent;
+    while (!text.empty()) {
+        const std::string_view word = text.substr(0, text.find(' '));
+        const std::size_t needs = display_width(word) + (column == indent ? 0 : 1);
+        if (column != indent && width != 0 && column + needs > width) {
+            lines += "\n" + std::string(indent, ' ');
+            column = indent;
+            continue;
+        }
+        lines += (column == indent ? "" : " ") + std::string(word);
+        column += needs;
+        text.remove_prefix(std::min(word.size() + 1, text.size()));
+    }
+    return lines;
+}
+
 } // namespace vramswap::ctl

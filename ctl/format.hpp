@@ -32,4 +32,8 @@ std::size_t display_width(std::string_view text);
 /// The first `width` columns of `text`.
 std::string cut_to_width(std::string_view text, std::size_t width);
 
+/// `text` broken between words, so that it fits into lines of `width` columns (0: of any length) of which the first
+/// `indent` are taken: by blanks in all lines but the first, which is the caller's.
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t width);
+
 } // namespace vramswap::ctl

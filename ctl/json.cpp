@@ -59,6 +59,7 @@ Json json_device(const DeviceInfo& device) {
             {"state", state_word(device.state)},
             {"size", device.capacity},
             {"used", device.used},
+            {"engine", engine_word(device.label).empty() ? Json(nullptr) : Json(engine_word(device.label))},
             {"store", device.label},
             {"helper_pid", device.helper_pid == 0 ? Json(nullptr) : Json(device.helper_pid)},
             {"openers", device.openers},

@@ -108,6 +108,23 @@ std::vector<SwapArea> parse_swaps(std::string_view text) {
     return areas;
 }
 
+MemoryInfo parse_meminfo(std::string_view text) {
+    MemoryInfo memory;
+    std::istringstream lines{std::string(text)};
+    std::string key;
+    std::uint64_t kib = 0;
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        if (!(words >> key >> kib))
+            continue;
+        if (key == "MemTotal:")
+            memory.total = kib * 1024;
+        else if (key == "MemAvailable:")
+            memory.available = kib * 1024;
+    }
+    return memory;
+}
+
 std::optional<SwapArea> find_swap(const std::vector<SwapArea>& areas, std::uint32_t index) {
     const auto found = std::ranges::find(areas, fmt::format("/dev/vramswap{}", index), &SwapArea::path);
     return found == areas.end() ? std::nullopt : std::optional(*found);

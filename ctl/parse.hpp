@@ -36,6 +36,15 @@ struct SwapArea {
 /// The text of /proc/swaps; lines that it does not understand are passed over.
 std::vector<SwapArea> parse_swaps(std::string_view text);
 
+/// Of /proc/meminfo, bytes.
+struct MemoryInfo {
+    std::uint64_t total = 0;
+    std::uint64_t available = 0;
+};
+
+/// The text of /proc/meminfo; what it does not say is 0.
+MemoryInfo parse_meminfo(std::string_view text);
+
 /// The entry of device vramswapN, if it is swapped on.
 std::optional<SwapArea> find_swap(const std::vector<SwapArea>& areas, std::uint32_t index);
 

@@ -70,9 +70,20 @@ std::string timestamp_now() {
                        format_time(time.local, "%z"));
 }
 
+std::string read_text(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
 std::vector<SwapArea> read_swaps() {
-    std::ifstream file("/proc/swaps");
-    return parse_swaps(std::string(std::istreambuf_iterator<char>(file), {}));
+    return parse_swaps(read_text("/proc/swaps"));
+}
+
+Result<MemoryInfo> read_memory() {
+    const MemoryInfo memory = parse_meminfo(read_text("/proc/meminfo"));
+    if (memory.total == 0)
+        return fail(ENODATA, "/proc/meminfo does not tell how much memory there is");
+    return memory;
 }
 
 void note_no_device() {

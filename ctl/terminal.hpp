@@ -30,6 +30,12 @@ std::string timestamp_now();
 /// What is swapped on now.
 std::vector<SwapArea> read_swaps();
 
+/// All of a file; empty if it cannot be read.
+std::string read_text(const std::string& path);
+
+/// How much memory there is. Error: the kernel does not tell.
+Result<MemoryInfo> read_memory();
+
 /// Says on standard error that there is nothing to show and how to change that.
 void note_no_device();
 

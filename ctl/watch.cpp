@@ -3,11 +3,9 @@
 #include "commands.hpp"
 #include "json.hpp"
 #include "rates.hpp"
-#include "tally.hpp"
+#include "sample.hpp"
 #include "terminal.hpp"
 
-#include <cerrno>
-#include <map>
 #include <thread>
 
 namespace vramswap::ctl {
@@ -15,38 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// One look at a device.
-struct Sample {
-    DeviceInfo device;
-    QueueStats total;
-    std::optional<SwapArea> swap;
-    Clock::time_point when;
-};
-using Samples = std::map<std::uint32_t, Sample>;
-
 /// How many lines of figures a terminal shows before the headings come again.
 constexpr std::size_t lines_per_heading = 20;
-
-Result<Samples> look(Control& control, std::optional<std::uint32_t> device) {
-    auto devices = choose_devices(control, device);
-    if (!devices)
-        return pass_on(devices);
-    Samples samples;
-    const auto swaps = read_swaps();
-    for (DeviceInfo& info : *devices) {
-        auto queues = control.stats(info.index);
-        if (!queues && queues.error().code == ENODEV && !device)
-            continue; // deleted since the list was made
-        if (!queues)
-            return pass_on(queues);
-        const std::uint32_t index = info.index;
-        samples[index] = {.device = std::move(info),
-                          .total = queue_total(*queues),
-                          .swap = find_swap(swaps, index),
-                          .when = Clock::now()};
-    }
-    return samples;
-}
 
 /// What the lines look like so far.
 struct Page {
@@ -56,8 +24,7 @@ struct Page {
     std::size_t lines = 0;
 
     std::string line(const Sample& now, const Sample& before) {
-        const double seconds = std::chrono::duration<double>(now.when - before.when).count();
-        const Rates rates = rates_between(now.total, before.total, seconds);
+        const Rates rates = rates_since(now, before);
         if (json)
             return json_line(json_rates(now.device, rates, now.swap, timestamp_now()));
         const bool heading = headings && (on_terminal() ? lines % lines_per_heading == 0 : lines == 0);

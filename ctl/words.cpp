@@ -62,6 +62,12 @@ std::string event_word(std::uint32_t event) {
     return find_word(words, event, "event");
 }
 
+std::string engine_word(const std::string& label) {
+    if (label.empty())
+        return "";
+    return label.starts_with("host") ? "host" : "cuda";
+}
+
 const char* op_word(std::size_t op) {
     static constexpr std::array<const char*, VRAMSWAP_STAT_OPS> words{"read", "write", "zeroes", "discard"};
     return op < words.size() ? words[op] : "?";

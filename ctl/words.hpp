@@ -14,6 +14,9 @@ namespace vramswap::ctl {
 std::string state_word(std::uint32_t state);
 std::string event_word(std::uint32_t event);
 
+/// "cuda" or "host", by what a helper calls its store (HostEngine::label, CudaEngine::label); empty if it is nothing.
+std::string engine_word(const std::string& label);
+
 /// Of enum vramswap_stat_op: "read", "write", "zeroes", "discard".
 const char* op_word(std::size_t op);
 

@@ -44,9 +44,9 @@ TEST_CASE("status shows all devices in the usual columns") {
     REQUIRE(!status->json);
     REQUIRE(status->style.headings);
     REQUIRE(!status->style.exact);
-    REQUIRE(status->style.columns.size() == 11);
+    REQUIRE(status->style.columns.size() == 12);
     REQUIRE(status->style.columns.front().name == "NAME");
-    REQUIRE(status->style.columns.back().name == "STORE");
+    REQUIRE(status->style.columns.back().name == "GPU");
 }
 
 TEST_CASE("status takes a device and a style") {
@@ -105,6 +105,37 @@ TEST_CASE("delete and set name their device") {
     REQUIRE(set->options.io_timeout_ms == 2500U);
 }
 
+TEST_CASE("swap-on and swap-off name their device") {
+    const auto on = parse_as<SwapOnCommand>({"swap-on", "2"});
+    REQUIRE(on);
+    REQUIRE(on->device == 2);
+    REQUIRE(!on->priority);
+    REQUIRE(on->wait == std::chrono::seconds(30));
+    const auto other = parse_as<SwapOnCommand>({"swap-on", "vramswap1", "--priority", "7", "--wait", "1"});
+    REQUIRE(other);
+    REQUIRE(other->priority == 7U);
+    REQUIRE(other->wait == std::chrono::seconds(1));
+    REQUIRE(parse_as<SwapOffCommand>({"swap-off", "/dev/vramswap3"})->device == 3);
+}
+
+TEST_CASE("start and stop mean the first device unless told otherwise") {
+    REQUIRE(parse_as<StartCommand>({"start"})->device == 0);
+    REQUIRE(parse_as<StartCommand>({"start", "1"})->device == 1);
+    REQUIRE(parse_as<StopCommand>({"stop"})->device == 0);
+    REQUIRE(parse_as<StopCommand>({"stop", "vramswap2"})->device == 2);
+}
+
+TEST_CASE("what looks and measures takes its options") {
+    REQUIRE(!parse_as<TopCommand>({"top"})->device);
+    REQUIRE(parse_as<TopCommand>({"top", "0", "-i", "0.5"})->interval == std::chrono::milliseconds(500));
+    REQUIRE(parse_as<DoctorCommand>({"doctor", "--root", "/mnt", "--json"})->root == "/mnt");
+    REQUIRE(parse_as<BenchCommand>({"bench", "0"})->path == "/dev/vramswap0");
+    REQUIRE(parse_as<BenchCommand>({"bench", "/dev/sda"})->path == "/dev/sda");
+    REQUIRE(parse_as<BenchCommand>({"bench", "0", "--time", "0.2"})->time == std::chrono::milliseconds(200));
+    REQUIRE(parse_as<MetricsCommand>({"metrics"})->output.empty());
+    REQUIRE(parse_as<MetricsCommand>({"metrics", "--output", "/x.prom"})->output == "/x.prom");
+}
+
 TEST_CASE("help and version are notices") {
     for (const char* option : {"--help", "-h", "--version"}) {
         const auto parsed = parse({option});
@@ -140,6 +171,15 @@ TEST_CASE("a wrong command line is answered with what to do") {
         {{"set", "0"}, "--hold-timeout or --io-timeout"},
         {{"set", "0", "--hold-timeout", "soon"}, "write seconds"},
         {{"set", "0", "--hold-timeout="}, "--hold-timeout"},
+        {{"swap-on"}, "DEVICE is required"},
+        {{"swap-on", "0", "--priority", "32768"}, "--priority"},
+        {{"swap-off"}, "DEVICE is required"},
+        {{"swap-off", "/dev/sda"}, "write 0, vramswap0"},
+        {{"start", "zram0"}, "write 0, vramswap0"},
+        {{"top", "--interval", "0"}, "0.1 to 86400"},
+        {{"bench"}, "DEVICE is required"},
+        {{"bench", "sda"}, "write 0, vramswap0"},
+        {{"metrics", "0"}, "vramswapctl metrics --help"},
     };
     for (const Case& one : cases)
         REQUIRE(mentions(refusal(one.words), one.part));

@@ -48,3 +48,9 @@ TEST_CASE("an event says what happened, why, and what it means") {
             "now on");
     REQUIRE(event_sentence(event_of(VRAMSWAP_EVENT_RESIZED)) == "now holds 4G");
 }
+
+TEST_CASE("the engine is known by what the helper calls its store") {
+    REQUIRE(engine_word("").empty());
+    REQUIRE(engine_word("host memory (memfd)") == "host");
+    REQUIRE(engine_word("NVIDIA RTX A2000 (0000:01:00.0)") == "cuda");
+}
