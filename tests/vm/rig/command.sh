@@ -4,16 +4,18 @@
 #
 # shellcheck disable=SC2034 # the G_ variables are for guest.sh
 
-# guest_options ARGUMENT...: -k KERNEL, -m MEM, -t SECONDS; sets OPTIND.
+# guest_options ARGUMENT...: -k KERNEL, -m MEM, -t SECONDS, -a ARGUMENTS for the kernel, -d SIZE of a disk; sets OPTIND.
 guest_options() {
 	local option
 	guest_defaults
 	G_LIMIT=600
-	while getopts k:m:t: option; do
+	while getopts k:m:t:a:d: option; do
 		case $option in
 		k) G_KERNEL=$OPTARG ;;
 		m) G_MEM=$OPTARG ;;
 		t) G_LIMIT=$OPTARG ;;
+		a) G_ARGS=$OPTARG ;;
+		d) G_DISK=$OPTARG ;;
 		*) usage ;;
 		esac
 	done

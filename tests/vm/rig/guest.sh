@@ -12,7 +12,7 @@ GUEST_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # What the next guest is like; the commands below set it.
 guest_defaults() {
-	G_KERNEL='' G_DIR='' G_MEM=1G G_SMP=2 G_IVSHMEM='' G_ARGS='' G_FLAVOUR='' G_ACCEL=tcg QEMU=()
+	G_KERNEL='' G_DIR='' G_MEM=1G G_SMP=2 G_IVSHMEM='' G_DISK='' G_ARGS='' G_FLAVOUR='' G_ACCEL=tcg QEMU=()
 }
 
 # module_file KERNEL [FLAVOUR]
@@ -87,6 +87,13 @@ build_qemu() {
 		-device virtio-serial-pci)
 	[ -z "$G_IVSHMEM" ] || QEMU+=(-object "memory-backend-memfd,id=ivshmem,share=on,size=$G_IVSHMEM"
 		-device "ivshmem-plain,memdev=ivshmem")
+	[ -z "$G_DISK" ] || add_disk
+}
+
+# add_disk: an empty one, /dev/vda once virtio_blk is loaded. It is a file beside the console, past the host's cache.
+add_disk() {
+	truncate -s "$G_DISK" "$G_DIR/disk"
+	QEMU+=(-drive "file=$G_DIR/disk,format=raw,if=virtio,cache=none,discard=unmap")
 }
 
 # add_heartbeat: after the first serial port, which must come first.
