@@ -53,6 +53,12 @@ fuzz: programs ## a hostile helper and netlink for FUZZ_SECONDS on the debug ker
 torture: programs ## hours of kills, low memory, races and fuzz on the debug kernels; report in docs/results
 	@tests/torture
 
+.PHONY: bench
+bench: ## vramswap beside its peers, in a virtual machine; report and plots in build/bench. BENCH_ARGS="--rounds 1 ..."
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory programs
+	@bench/run $(BENCH_ARGS)
+
 .PHONY: lint
 lint: ## checkpatch, W=1, sparse, clang-format, clang-tidy, shellcheck
 	@tests/lint

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""What vramswap has to reach, as ratios within one run; every peer with whatever suits it best."""
+
+from dataclasses import dataclass
+
+from . import stats
+
+OURS = "vramswap:host"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Our figure divided by a peer's shall be at least (or at most) so much."""
+
+    load: str
+    peer: str  # a device, or a kind of device: then the best of its variants
+    factor: float
+    measure: callable = stats.iops
+    at_least: bool = True
+
+    @property
+    def text(self):
+        unit = {stats.iops: "IOPS", stats.bandwidth: "bytes/s", stats.seconds: "time"}[self.measure]
+        return f"{self.load}, {unit} against {self.peer}"
+
+
+def _lone(peer, factor):
+    return [Goal(f"{way}-4k-d1", peer, factor) for way in ("randread", "randwrite")]
+
+
+GOALS = [
+    *_lone("brd", 0.75),
+    *_lone("ublk:null", 2),
+    *_lone("nbd", 15),
+    Goal("randread-4k-d32", "ublk:null", 1.5),
+    Goal("randread-4k-d32", "brd", 1.2),
+    Goal("randread-4k-d32", "nbd", 8),
+    Goal("read-128k-d4", "ublk:loop", 2, stats.bandwidth),
+    Goal("write-128k-d4", "ublk:loop", 2, stats.bandwidth),
+    Goal("random", "brd", 1.1, stats.seconds, at_least=False),
+    Goal("random", "zram", 0.75, stats.seconds, at_least=False),
+    Goal("random", "ublk:loop", 0.4, stats.seconds, at_least=False),
+    Goal("random", "nbd", 0.15, stats.seconds, at_least=False),
+]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a goal was met; peer is the variant that was compared with, ratio None if something was not measured."""
+
+    goal: Goal
+    peer: object
+    ratio: object
+    limit: float
+
+    @property
+    def met(self):
+        if self.ratio is None:
+            return None
+        return self.ratio.median >= self.limit if self.goal.at_least else self.ratio.median <= self.limit
+
+
+def judge(samples, ease=1.0):
+    """A verdict on each goal; ease 2 asks for half of each only."""
+    verdicts = []
+    for goal in GOALS:
+        ours = samples.best(OURS, goal.load, goal.measure, goal.at_least)
+        peer = samples.best(goal.peer, goal.load, goal.measure, goal.at_least)
+        ratio = samples.ratio(ours, peer, goal.measure) if ours and peer else None
+        limit = goal.factor / ease if goal.at_least else goal.factor * ease
+        verdicts.append(Verdict(goal, peer, ratio, limit))
+    return verdicts

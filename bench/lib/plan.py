@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""What is measured: devices, points of load, workloads, and how long each."""
+
+from dataclasses import dataclass, field
+import os
+
+
+@dataclass(frozen=True)
+class Device:
+    """A file of bench/devices and its variant. A device that moves no bytes can be no swap, and verifies nothing."""
+
+    name: str
+    holds_data: bool = True
+    iron: bool = False  # only on a real machine
+
+
+DEVICES = [
+    Device("brd"),
+    Device("null_blk", holds_data=False),
+    Device("zram:lz4"),
+    Device("zram:zstd"),
+    Device("nbd:1"),
+    Device("nbd:4"),
+    Device("ublk:null", holds_data=False),
+    Device("ublk:loop"),
+    Device("file"),
+    Device("nvme", iron=True),
+    Device("vramswap:host"),
+    Device("vramswap:cuda", iron=True),
+]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One load for fio. Points of a group run in one go on a device, before the next device gets its turn."""
+
+    group: str
+    pattern: str  # fio's rw
+    block: str
+    depth: int
+    jobs: int = 1
+
+    @property
+    def name(self):
+        jobs = f"-j{self.jobs}" if self.jobs > 1 else ""
+        return f"{self.pattern}-{self.block}-d{self.depth}{jobs}"
+
+
+def points(processors):
+    """All points; those with several jobs up to the number of processors."""
+    result = [Point("lone", pattern, "4k", 1) for pattern in ("randread", "randwrite", "randrw")]
+    for pattern in ("randread", "randwrite", "randrw"):
+        result += [Point("deep", pattern, "4k", depth) for depth in (4, 32, 128)]
+    for block in ("128k", "1m"):
+        result += [Point("sequential", pattern, block, 4) for pattern in ("read", "write")]
+    jobs = 2
+    while jobs <= processors:
+        result += [Point("jobs", "randread", "4k", depth, jobs) for depth in (1, 32)]
+        jobs *= 2
+    return result
+
+
+# What is measured with a device's own scheduler too, if that is not "none".
+DEFAULT_SCHEDULER_POINTS = ("randread-4k-d1", "randwrite-4k-d1", "randread-4k-d32", "read-128k-d4", "write-128k-d4")
+
+WORKLOADS = ("random", "stress-ng", "sort")
+
+
+@dataclass
+class Plan:
+    """One run of the bench."""
+
+    rounds: int = 5
+    seconds: float = 0.5  # each point
+    warm_up: float = 0.1  # before each point
+    size_mib: int = 192  # each device
+    work_mib: int = 96  # what a swap workload has ...
+    ram_mib: int = 53  # ... and may keep in RAM: 5/9, as in the figures that led to this project's design
+    engine: str = "io_uring"  # fio's, from depth 2 on; psync below, which is most like a page fault
+    page_cluster: list = field(default_factory=lambda: [0, 3])  # readahead of "random", for those that have it
+    devices: list = field(default_factory=list)
+    points: list = field(default_factory=list)
+    workloads: list = field(default_factory=list)
+    schedulers: bool = True  # also the devices' own
+    idle: bool = True
+    seed: int = 1
+
+    def groups(self):
+        """The points by group, in order."""
+        result = {}
+        for point in self.points:
+            result.setdefault(point.group, []).append(point)
+        return result
+
+
+def all_points():
+    return points(os.cpu_count() or 1)
+
+
+def quick():
+    """What bench/quick needs to look at half of each goal: two minutes in an emulated guest."""
+    names = set(DEFAULT_SCHEDULER_POINTS)
+    return Plan(
+        rounds=2,
+        work_mib=64,
+        ram_mib=36,
+        page_cluster=[0],
+        schedulers=False,
+        devices=["brd", "zram:lz4", "nbd:1", "ublk:null", "ublk:loop", "vramswap:host"],
+        points=[point for point in all_points() if point.name in names],
+        workloads=["random"],
+    )
