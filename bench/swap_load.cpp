@@ -20,7 +20,6 @@
 #include <cstdlib>
 #include <exception>
 #include <functional>
-#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -122,7 +121,8 @@ public:
 
     [[nodiscard]] Outcome run(const Stage& stage) {
         Outcome outcome;
-        std::iota(order_.begin(), order_.end(), 0U);
+        for (std::uint32_t i = 0; i < order_.size(); ++i)
+            order_[i] = i;
         if (!stage.in_sequence)
             shuffle();
         for (const std::uint32_t i : order_) {
@@ -192,6 +192,7 @@ std::uint64_t run_stage(const Stage& stage, std::vector<Worker>& workers, bool l
     const Clock::time_point start = Clock::now();
     {
         std::vector<std::jthread> threads;
+        threads.reserve(workers.size());
         for (std::size_t i = 0; i < workers.size(); ++i)
             threads.emplace_back([&, i] { outcomes[i] = workers[i].run(stage); });
     }
@@ -211,6 +212,7 @@ int run(const Options& options) {
     const std::uint64_t pages = options.size / page_size / options.threads;
     const std::span<std::uint64_t> memory = map_memory(pages * options.threads * page_size);
     std::vector<Worker> workers;
+    workers.reserve(options.threads);
     for (unsigned i = 0; i < options.threads; ++i)
         workers.emplace_back(memory.subspan(i * pages * page_words, pages * page_words), i * pages, options.seed);
     std::uint64_t wrong = 0;

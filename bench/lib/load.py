@@ -8,7 +8,7 @@ import time
 
 from . import witness
 
-SAMPLING = 0.05  # seconds
+SAMPLING = 0.1  # seconds
 
 
 def _common(path, plan):

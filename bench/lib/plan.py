@@ -74,8 +74,8 @@ class Plan:
     seconds: float = 0.5  # each point
     warm_up: float = 0.1  # before each point
     size_mib: int = 192  # each device
-    work_mib: int = 96  # what a swap workload has ...
-    ram_mib: int = 53  # ... and may keep in RAM: 5/9, as in the figures that led to this project's design
+    work_mib: int = 64  # what a swap workload has ...
+    ram_mib: int = 36  # ... and may keep in RAM: 5/9, as in the figures that led to this project's design
     engine: str = "io_uring"  # fio's, from depth 2 on; psync below, which is most like a page fault
     page_cluster: list = field(default_factory=lambda: [0, 3])  # readahead of "random", for those that have it
     devices: list = field(default_factory=list)
@@ -102,8 +102,9 @@ def quick():
     names = set(DEFAULT_SCHEDULER_POINTS)
     return Plan(
         rounds=2,
-        work_mib=64,
-        ram_mib=36,
+        seconds=0.4,
+        work_mib=48,
+        ram_mib=27,
         page_cluster=[0],
         schedulers=False,
         devices=["brd", "zram:lz4", "nbd:1", "ublk:null", "ublk:loop", "vramswap:host"],

@@ -153,7 +153,7 @@ def seconds(sample):
 
 def pressure(kind):
     """The share of a workload's time in which some ("psi_some") or all tasks ("psi_full") waited for memory."""
-    return lambda sample: sample[kind] / sample["seconds"]
+    return lambda sample: sample[kind] / sample["elapsed"]
 
 
 def faults(sample):

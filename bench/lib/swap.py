@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Swap workloads, each in a memory cgroup smaller than what it uses; what it swaps goes to the device under test."""
 
+import functools
 import json
 import os
 import subprocess
 import tempfile
 import time
+import zlib
 
 from . import witness
 
@@ -13,6 +15,7 @@ CGROUPS = "/sys/fs/cgroup"
 TIMELINE = 0.1  # seconds between looks
 FELT_EVERY = 0.5
 FELT_COMMAND = "/bin/true"
+COUNTERS = ("pswpout", "pswpin", "pgmajfault", "pgscan_direct", "oom_kill")  # of /proc/vmstat
 PROGRAMS = os.environ.get("VRAMSWAP_BIN") or os.path.join(os.path.dirname(__file__), "../../build/bin")
 
 
@@ -27,24 +30,27 @@ def run(*command):
         raise RuntimeError(f"{command[0]}: {done.stdout.decode(errors='replace').strip()}")
 
 
-# --- the workloads: a command, what must hold of its output, and what else there is to say about it ---
+# --- the workloads: a command, how much RAM it may have, and what its output, or what it left, says ---
 
 
-def random_work(plan, _folder):
+def random_work(plan):
+    """Its time is that of its stages: how long a program takes to start is not the device's doing."""
     command = [f"{PROGRAMS}/swap_load", str(plan.work_mib), str(witness.PROCESSORS), str(plan.seed)]
 
     def judge(output):
         stages = json.loads(output)
         if any(stage["wrong"] for stage in stages.values()):
             raise RuntimeError("swap_load: wrong pages")
-        return {"stages": stages}
+        return {"stages": stages, "seconds": sum(stage["seconds"] for stage in stages.values())}
 
-    return command, judge
+    return command, plan.ram_mib, judge
 
 
-def stress_ng(plan, _folder):
-    # Each of two workers fills its half, flips bits in eight passes and reads it all once more: 32 operations a MiB.
-    each = plan.work_mib // 2
+def stress_ng(plan):
+    """Each of two workers has more than both may keep in RAM, so neither can do its work without swap while the other
+    waits. It fills its memory, flips bits in eight passes and reads it all once more: 32 operations a MiB and pass."""
+    ram = max(8, plan.ram_mib // 5)
+    each = ram * 130 // 100
     command = ["stress-ng", "--vm", "2", "--vm-bytes", f"{2 * each}M", "--vm-method", "flip", "--verify"]
     command += ["--vm-ops", str(2 * (9 * each + 1) * 32), "--timeout", "0"]
 
@@ -53,24 +59,45 @@ def stress_ng(plan, _folder):
             raise RuntimeError("stress-ng: " + output.strip().splitlines()[-1])
         return {}
 
-    return command, judge
+    return command, ram, judge
 
 
-def sort(plan, folder):
-    """Sorts random lines in memory; sort's buffer holds all of them, and has twice as much for its pointers."""
-    lines, result = f"{folder}/lines", f"{folder}/sorted"
-    with open(lines, "wb") as file:
-        for _ in range(plan.work_mib // 2):
-            file.write(b"\n".join(os.urandom(31).hex().encode() for _ in range((1 << 20) // 63)) + b"\n")
-    command = ["env", "LC_ALL=C", "sort", f"--buffer-size={2 * plan.work_mib}M", "-o", result, lines]
+def _checksum(path):
+    value = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return value
+
+
+@functools.lru_cache
+def _random_lines(mib):
+    """A folder with a file of random lines, and the checksum of the same in order. It lives as long as the bench."""
+    folder = tempfile.TemporaryDirectory()  # pylint: disable=consider-using-with
+    digits = os.urandom(31 * (mib << 20) // 63).hex()
+    lines = [digits[at : at + 62] for at in range(0, len(digits), 62)]
+    with open(f"{folder.name}/lines", "w", encoding="ascii") as file:
+        file.writelines(line + "\n" for line in lines)
+    checksum = 0
+    for line in sorted(lines):
+        checksum = zlib.crc32(f"{line}\n".encode(), checksum)
+    return folder, checksum
+
+
+def sort(plan):
+    """Sorts lines in memory; with its pointers, sort needs half as much again."""
+    folder, checksum = _random_lines(plan.work_mib * 2 // 3)
+    result = f"{folder.name}/sorted"
+    command = ["sort", f"--buffer-size={2 * plan.work_mib}M", "-o", result, f"{folder.name}/lines"]
 
     def judge(_output):
-        with open(lines, "rb") as before, open(result, "rb") as after:
-            if sorted(before) != after.readlines():
-                raise RuntimeError("sort: wrong lines")
+        found = _checksum(result)
+        os.unlink(result)
+        if found != checksum:
+            raise RuntimeError("sort: wrong lines")
         return {}
 
-    return command, judge
+    return command, plan.ram_mib, judge
 
 
 WORKLOADS = {"random": random_work, "stress-ng": stress_ng, "sort": sort}
@@ -148,6 +175,7 @@ def _run_watched(command, group):
                 stderr=subprocess.STDOUT,
                 check=False,
                 preexec_fn=group.enter,
+                env=os.environ | {"LC_ALL": "C"},
             )
             seconds = time.monotonic() - start
     output = done.stdout.decode(errors="replace")
@@ -158,29 +186,24 @@ def _run_watched(command, group):
 
 def measure(path, workload, plan, page_cluster):
     """A sample of one workload on one device."""
-    with tempfile.TemporaryDirectory() as folder:
-        command, judge = WORKLOADS[workload](plan, folder)
-        group = Cgroup(plan.ram_mib)
-        try:
-            with Swap(path, page_cluster):
-                _drop_caches(command)
-                before = witness.vmstat()
-                output, seconds, timeline, felt = _run_watched(command, group)
-                after = witness.vmstat()
-                some, full = witness.pressure(group.path)
-            sample = judge(output)
-        finally:
-            group.remove()
-    sample.update(workload=workload, page_cluster=page_cluster, seconds=seconds, felt=felt)
-    sample.update(psi_some=some, psi_full=full)
-    sample["vmstat"] = {
-        name: after[name] - before[name] for name in ("pswpout", "pswpin", "pgmajfault", "pgscan_direct", "oom_kill")
-    }
-    for row in timeline:
-        row[1] -= before["pswpout"]
-        row[2] -= before["pswpin"]
-    sample["timeline"] = timeline
-    return sample
+    command, ram_mib, judge = WORKLOADS[workload](plan)
+    group = Cgroup(ram_mib)
+    try:
+        with Swap(path, page_cluster):
+            _drop_caches(command)
+            before = witness.vmstat()
+            output, seconds, timeline, felt = _run_watched(command, group)
+            after = witness.vmstat()
+            some, full = witness.pressure(group.path)
+    finally:
+        group.remove()
+    sample = {"workload": workload, "page_cluster": page_cluster, "seconds": seconds, "elapsed": seconds, "felt": felt}
+    sample |= {"psi_some": some, "psi_full": full}
+    sample["vmstat"] = {name: after[name] - before[name] for name in COUNTERS}
+    sample["timeline"] = [
+        [at, out - before["pswpout"], back - before["pswpin"], *waits] for at, out, back, *waits in timeline
+    ]
+    return sample | judge(output)
 
 
 def felt_alone(times):

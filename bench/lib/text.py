@@ -17,6 +17,11 @@ def table(head, rows):
     return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
 
 
+def section(title, head, rows):
+    """A heading and a table; nothing if there is nothing to show."""
+    return [f"## {title}", "", *table(head, rows)] if rows else []
+
+
 # --- how a figure is written on a real machine ---
 
 
@@ -98,12 +103,14 @@ class Report:
         lines += [
             f"- Linux {machine['kernel']}, {machine['processors']} processors ({machine['processor']}), "
             f"{machine['memory_mib']} MiB, {machine['date']}",
-            f"- {how['rounds']} rounds in changing order, {how['seconds']} s for each point; medians of the rounds. "
+            f"- {how['rounds']} round(s) in changing order, {how['seconds']} s for each point; medians of the rounds. "
             f"Devices of {how['size_mib']} MiB; swap workloads have {how['work_mib']} MiB and may keep {how['ram_mib']} "
             "in RAM",
             f"- ~ is noisy: the rounds differ by more than {percent(stats.NOISY_SPREAD)} of their median, there is only "
             f"one of them, or the machine's speed was off by more than {percent(stats.NOISY_SPEED)} at one of them",
         ]
+        if not machine["counts_idle"]:
+            lines.append("- CPU per I/O was not measured: this kernel takes an idle processor for a busy one")
         if machine["note"]:
             lines.append(f"- {machine['note']}")
         return lines + [f"- {name} is missing: {why}" for name, why in self.result["missing"].items()] + [""]
@@ -116,13 +123,13 @@ class Report:
             met = {True: "yes", False: "no", None: "not measured"}[verdict.met]
             ratio = self.marked(verdict.ratio, "{:.2f}×".format)
             rows.append([verdict.goal.text + peer, f"{relation} {verdict.goal.factor}×", ratio, met])
-        return ["## Goals", "", *table(["ratio", "goal", "measured", "met"], rows)]
+        return section("Goals", ["ratio", "goal", "measured", "met"], rows)
 
     def small(self, pattern, title):
         depths = [1, 4, 32, 128]
         loads = [f"{pattern}-4k-d{depth}" for depth in depths]
         rows = self.rows(loads, lambda keys: [self.cell(key, stats.iops, kilo) for key in keys])
-        return [f"## {title}, IOPS", "", *table(["4 KiB", *(f"depth {depth}" for depth in depths)], rows)]
+        return section(f"{title}, IOPS", ["4 KiB", *(f"depth {depth}" for depth in depths)], rows)
 
     def latencies(self, load, title):
         measures = [stats.mean, stats.latency(0.5), stats.latency(0.99), stats.latency(0.999)]
@@ -131,21 +138,19 @@ class Report:
             return [*(self.cell(keys[0], measure, micro) for measure in measures), self.cell(keys[0], stats.cpu, micro)]
 
         head = ["latency", "mean", "p50", "p99", "p99.9", "CPU per I/O, all parties"]
-        return [f"## {title}: latency and CPU", "", *table(head, self.rows([load], cells))]
+        return section(f"{title}: latency and CPU", head, self.rows([load], cells))
 
     def sequential(self):
         loads = [f"{way}-{block}-d4" for block in ("128k", "1m") for way in ("read", "write")]
         rows = self.rows(loads, lambda keys: [self.cell(key, stats.bandwidth, mega) for key in keys])
         head = ["depth 4", "read 128 KiB", "write 128 KiB", "read 1 MiB", "write 1 MiB"]
-        return ["## Sequential, bytes/s", "", *table(head, rows)]
+        return section("Sequential, bytes/s", head, rows)
 
     def jobs(self):
         loads = {key.load for key in self.samples.keys() if "-j" in key.load}
         loads = sorted(loads, key=lambda load: int(load.split("-j")[1]))
-        if not loads:
-            return []
         rows = self.rows(loads, lambda keys: [self.cell(key, stats.iops, kilo) for key in keys])
-        return ["## Several jobs, IOPS", "", *table(["fio", *loads], rows)]
+        return section("Several jobs, IOPS", ["fio", *loads], rows)
 
     def swap(self, workload, title):
         def cells(keys):
@@ -160,8 +165,7 @@ class Report:
             ]
 
         head = ["swap", "time", "fault p50", "p99", "p99.9", "PSI some", "full", "out", "in", "felt"]
-        rows = self.rows([workload], cells)
-        return [f"## {title}", "", *table(head, rows)] if rows else []
+        return section(title, head, self.rows([workload], cells))
 
     def swapped(self, key, counter):
         """Pages swapped, as a multiple of what the workload has."""
@@ -183,7 +187,7 @@ class Report:
         samples.sort(key=lambda sample: ORDER.get(sample["device"], 99))
         rows = [[sample["device"], self.share_of_time(sample), str(sample["wakeups"])] for sample in samples]
         seconds = f"{samples[0]['seconds']:.0f} s"
-        return [f"## The servers at rest, over {seconds}", "", *table(["server of", "CPU", "times it ran"], rows)]
+        return section(f"The servers at rest, over {seconds}", ["server of", "CPU", "times it ran"], rows)
 
     @staticmethod
     def share_of_time(sample):

@@ -13,9 +13,17 @@ def read_text(path):
         return file.read()
 
 
-def idle_seconds():
-    """How long all processors together have been idle since boot."""
-    return float(read_text("/proc/uptime").split()[1])
+def busy_seconds():
+    """How long all processors together have done anything since boot: for users, the kernel and interrupts."""
+    user, nice, system, _idle, _iowait, irq, softirq = map(int, read_text("/proc/stat").split(maxsplit=8)[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def counts_idle():
+    """Does this kernel know that it is idle? Some take a processor that polls when idle (idle=poll) for a busy one."""
+    before = busy_seconds()
+    time.sleep(1)
+    return busy_seconds() - before < 0.5
 
 
 def speed():
@@ -58,25 +66,24 @@ class Watcher:
 
 
 def busy_and_children(parent):
-    """A function for a Watcher: (time, idle seconds, the children of that process)."""
+    """A function for a Watcher: (time, busy seconds, the children of that process)."""
 
     def look():
         children = read_text(f"/proc/{parent}/task/{parent}/children").split()
-        return time.monotonic(), idle_seconds(), frozenset(map(int, children))
+        return time.monotonic(), busy_seconds(), frozenset(map(int, children))
 
     return look
 
 
-def busy_share(seen, children, settle, processors=PROCESSORS):
+def busy_share(seen, children, settle):
     """How many processors were busy, on average, while all these children ran; None if that was too short to say.
 
     The first `settle` seconds do not count."""
-    rows = [(at, idle) for at, idle, running in seen if children <= running]
+    rows = [(at, busy) for at, busy, running in seen if children <= running]
     rows = [row for row in rows if row[0] >= rows[0][0] + settle]
     if len(rows) < 3:
         return None
-    elapsed = rows[-1][0] - rows[0][0]
-    return max(0.0, processors - (rows[-1][1] - rows[0][1]) / elapsed)
+    return (rows[-1][1] - rows[0][1]) / (rows[-1][0] - rows[0][0])
 
 
 def vmstat():

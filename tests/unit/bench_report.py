@@ -49,6 +49,7 @@ def swap_sample(number, device, cluster):
         "workload": "random",
         "page_cluster": cluster,
         "seconds": seconds,
+        "elapsed": seconds,
         "psi_some": seconds / 2,
         "psi_full": seconds / 4,
         "felt": [0.02, 0.03],
@@ -77,6 +78,7 @@ def canned(emulated=True):
             "command_line": "idle=poll",
             "date": "2000-01-01",
             "note": "canned",
+            "counts_idle": True,
         },
         "plan": {"rounds": 3, "seconds": 0.5, "size_mib": 192, "work_mib": 64, "ram_mib": 36},
         "missing": {"file": "no disk"},
@@ -132,9 +134,9 @@ class Statistics(unittest.TestCase):
         self.assertIsNone(found.best("file", "random", stats.seconds, False))
 
     def test_processors_that_were_busy(self):
-        seen = [(at / 10, 5 + at / 10 * 1.5, frozenset({7} if at < 8 else {8})) for at in range(12)]
-        self.assertAlmostEqual(witness.busy_share(seen, frozenset({7}), 0.1, 2), 0.5)
-        self.assertIsNone(witness.busy_share(seen, frozenset({9}), 0.1, 2))
+        seen = [(at / 10, 5 + at / 10 * (1.5 if at < 8 else 0), frozenset({7} if at < 8 else {8})) for at in range(12)]
+        self.assertAlmostEqual(witness.busy_share(seen, frozenset({7}), 0.1), 1.5)
+        self.assertIsNone(witness.busy_share(seen, frozenset({9}), 0.1))
 
 
 class Goals(unittest.TestCase):
