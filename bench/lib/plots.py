@@ -137,7 +137,7 @@ def rates(timeline, column):
 
 
 def swap_timeline(report, prefix):
-    """For each device: the pages swapped so far, and how long all tasks waited for memory."""
+    """For each device: the pages swapped so far, and the share of time in which all tasks waited for memory."""
     keys = untuned(report.samples, "random")
     if not keys:
         return None
@@ -167,7 +167,7 @@ def swap_timeline(report, prefix):
     for axis in list(axes.flat)[len(keys) :]:
         axis.set_visible(False)
     picture.supxlabel("time, in multiples of brd's" if report.emulated else "time, s")
-    picture.supylabel("PSI full: share of time in which all waited")
+    picture.supylabel("PSI full")
     return save(picture, prefix, "swap")
 
 
