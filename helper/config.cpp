@@ -39,8 +39,10 @@ It is two processes, a worker that serves the device and a keeper. If the worker
 takes the contents over; until then I/O waits, and nothing is lost. If the keeper is killed too, systemd can do the
 same (FileDescriptorStoreMax=256, NotifyAccess=all); without it, contents in memory of the helper's own die with it.
 
-Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line or configuration, 128 and the
-signal's number if the worker was killed before it had anything to keep.)";
+Exit status: 0 after an orderly stop, 1 after a failure, 2 for a wrong command line or configuration, 78 if it cannot
+start and would not when tried again, 128 and the signal's number if the worker was killed before it had anything to
+keep. While a service manager keeps a predecessor's contents 2 and 78 are 1: what is wrong may be mended before the hold
+time is over.)";
 
 /// An option that stands for a setting of its own name, or of another.
 struct SettingOption {

@@ -30,6 +30,13 @@ int write_text(const std::string& path, std::string_view text) {
     return ::write(fd.get(), text.data(), text.size()) < 0 ? errno : 0;
 }
 
+/// Is this already the first line of that file?
+bool has_line(const std::string& path, std::string_view text) {
+    std::ifstream file(path);
+    std::string line;
+    return std::getline(file, line) && line == text;
+}
+
 /// The directory of this process's cgroup of version 2; empty in the root or without one.
 std::string own_cgroup() {
     std::ifstream file("/proc/self/cgroup");
@@ -106,7 +113,9 @@ void free_own_cgroup(const Log& log) {
         return;
     }
     for (const Setting& setting : settings) {
-        const int code = write_text(fmt::format("{}/{}", cgroup, setting.file), setting.value);
+        const std::string path = fmt::format("{}/{}", cgroup, setting.file);
+        // Where the unit has set it, it may well forbid to write there.
+        const int code = has_line(path, setting.value) ? 0 : write_text(path, setting.value);
         // Without the memory controller the files are missing, and with them the limits.
         if (code != 0 && code != ENOENT)
             log.warning("could not set {} of {} ({}): a limit there could stall the helper; set {} in its unit",

@@ -18,6 +18,12 @@ namespace {
 
 constexpr int usage_failure = 2;
 
+/// The exit status of a helper that cannot start: `hopeless` if it would be in vain to start it again as it is; but
+/// while a predecessor's contents wait, whatever is in the way may be mended in time.
+int failure(bool contents_wait, int hopeless) {
+    return contents_wait ? EXIT_FAILURE : hopeless;
+}
+
 /// The worker's process.
 int serve(const vramswap::Config& config, vramswap::KeeperLink keeper, const vramswap::Log& log) {
     vramswap::Daemon daemon(config, std::move(keeper), log);
@@ -28,7 +34,7 @@ int serve(const vramswap::Config& config, vramswap::KeeperLink keeper, const vra
 }
 
 /// This process, which keeps what the worker must not lose.
-int keep(const vramswap::Config& config, const vramswap::Log& log) {
+int keep(const vramswap::Config& config, bool contents_wait, const vramswap::Log& log) {
     auto prepared = vramswap::in_turn(vramswap::process::hold_signals_back, vramswap::process::refuse_core_dumps,
                                       [&] { return vramswap::Daemon::prepare_keeper(config, log); });
     const auto writer = vramswap::LogWriter::start();
@@ -47,25 +53,26 @@ int keep(const vramswap::Config& config, const vramswap::Log& log) {
     const auto status = keeper.run([&](vramswap::KeeperLink link) { return serve(config, std::move(link), log); });
     if (!status)
         log.error("{}", status.error().message);
-    if (!status || *status == vramswap::hopeless_status)
+    if (!status)
         return EXIT_FAILURE;
-    return *status;
+    return *status == vramswap::hopeless_status ? failure(contents_wait, *status) : *status;
 }
 
 int run(int argc, const char* const* argv) {
     if (!vramswap::process::have_standard_files())
         return EXIT_FAILURE; // and nowhere to say so
+    const bool contents_wait = vramswap::ServiceManager::kept_fds();
     auto parsed = vramswap::parse_config(argc, argv);
     const vramswap::Log log = vramswap::Log::to_standard_error();
     if (!parsed) {
         log.error("vramswapd: {}", parsed.error().message);
-        return usage_failure;
+        return failure(contents_wait, usage_failure);
     }
     if (const auto* const text = std::get_if<vramswap::Text>(&*parsed)) {
         fmt::print("{}", text->text);
         return EXIT_SUCCESS;
     }
-    return keep(std::get<vramswap::Config>(*parsed), log);
+    return keep(std::get<vramswap::Config>(*parsed), contents_wait, log);
 }
 
 } // namespace

@@ -19,6 +19,10 @@ ServiceManager::ServiceManager(KeeperLink keeper)
     : keeper_(std::move(keeper)), there_(std::getenv("NOTIFY_SOCKET") != nullptr) {}
 // NOLINTEND(concurrency-mt-unsafe)
 
+bool ServiceManager::kept_fds() {
+    return ::sd_listen_fds(0) > 0;
+}
+
 Result<std::vector<InheritedFd>> ServiceManager::inherited_fds() {
     char** names = nullptr;
     const int count = ::sd_listen_fds_with_names(1, &names);

@@ -23,6 +23,9 @@ public:
     /// True if there is a service manager to talk to.
     [[nodiscard]] bool there() const noexcept { return there_; }
 
+    /// Did the service manager keep anything from a predecessor of this process? Only until inherited_fds has them.
+    [[nodiscard]] static bool kept_fds();
+
     /// What the service manager kept from a predecessor of this process, with names. Works once.
     [[nodiscard]] static Result<std::vector<InheritedFd>> inherited_fds();
 
