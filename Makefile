@@ -64,14 +64,13 @@ lint: ## checkpatch, W=1, sparse, clang-format, clang-tidy, shellcheck
 	@tests/lint
 
 .PHONY: install
-install: programs ## programs into PREFIX, the module by DKMS if dkms is there, else for this kernel
-	install -D -m 755 $(BUILD)/bin/vramswapd $(DESTDIR)$(PREFIX)/sbin/vramswapd
-	install -D -m 755 $(BUILD)/bin/vramswapctl $(DESTDIR)$(PREFIX)/bin/vramswapctl
+install: programs ## programs, units, pages into PREFIX, the module by DKMS if dkms is there, else for this kernel
+	@packaging/files install "$(DESTDIR)" $(PREFIX) $(BUILD)
 	@packaging/module install $(VERSION) "$(DESTDIR)" $(KVER)
 
 .PHONY: uninstall
 uninstall: ## takes away what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/vramswapd $(DESTDIR)$(PREFIX)/bin/vramswapctl
+	@packaging/files uninstall "$(DESTDIR)" $(PREFIX) $(BUILD)
 	@packaging/module uninstall $(VERSION) "$(DESTDIR)" $(KVER)
 
 .PHONY: clean
