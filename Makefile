@@ -73,6 +73,14 @@ uninstall: ## takes away what install put there
 	@packaging/files uninstall "$(DESTDIR)" $(PREFIX) $(BUILD)
 	@packaging/module uninstall $(VERSION) "$(DESTDIR)" $(KVER)
 
+.PHONY: dist
+dist: ## the sources as build/vramswap-VERSION.tar.gz, from git, the same bytes each time
+	@packaging/dist $(VERSION)
+
+.PHONY: deb
+deb: dist ## packages for this Debian or Ubuntu, in build/deb
+	@packaging/deb $(VERSION)
+
 .PHONY: clean
 clean: ## takes away what was built; downloads stay in .cache
 	rm -rf $(BUILD)
