@@ -81,6 +81,10 @@ dist: ## the sources as build/vramswap-VERSION.tar.gz, from git, the same bytes 
 deb: dist ## packages for this Debian or Ubuntu, in build/deb
 	@packaging/deb $(VERSION)
 
+.PHONY: rpm
+rpm: dist ## packages for a system with rpm, in build/rpm
+	@packaging/rpm/build $(VERSION)
+
 .PHONY: clean
 clean: ## takes away what was built; downloads stay in .cache
 	rm -rf $(BUILD)
