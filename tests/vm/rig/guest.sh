@@ -13,6 +13,7 @@ GUEST_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # What the next guest is like; the commands below set it.
 guest_defaults() {
 	G_KERNEL='' G_DIR='' G_MEM=1G G_SMP=2 G_IVSHMEM='' G_DISK='' G_ARGS='' G_FLAVOUR='' G_ACCEL=tcg QEMU=()
+	G_ROOT=/ G_INIT=$VM_DIR/guest/init
 }
 
 # module_file KERNEL [FLAVOUR]
@@ -71,7 +72,7 @@ guest_memory() {
 # build_qemu: fills QEMU; the caller adds where the first serial port goes.
 build_qemu() {
 	local kernel initramfs args="console=ttyS0 loglevel=5 printk.time=1 printk.devkmsg=on panic=-1 oops=panic"
-	args+=" mitigations=off nokaslr sysrq_always_enabled $WATCHDOGS vm_init=$VM_DIR/guest/init"
+	args+=" mitigations=off nokaslr sysrq_always_enabled $WATCHDOGS vm_init=$G_INIT"
 	# Waits for grace periods are most of what loading, unloading and swapoff cost a guest.
 	is_own_kernel "$G_KERNEL" || args+=" rcupdate.rcu_expedited=1"
 	args+=" $G_ARGS"
@@ -82,7 +83,7 @@ build_qemu() {
 	QEMU+=(-machine q35 -smp "$G_SMP" -m "$(guest_memory)" -nodefaults -no-user-config -no-reboot
 		-display none -vga none
 		-kernel "$kernel" -initrd "$initramfs" -append "$args"
-		-virtfs "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
+		-virtfs "local,path=$G_ROOT,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
 		-virtfs "local,path=$G_DIR,mount_tag=results,security_model=none"
 		-device virtio-serial-pci)
 	[ -z "$G_IVSHMEM" ] || QEMU+=(-object "memory-backend-memfd,id=ivshmem,share=on,size=$G_IVSHMEM"

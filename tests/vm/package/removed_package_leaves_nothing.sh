@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+# A stop, sleep and removal are refused while the pages fit nowhere else; when they do, swap goes off, the machine sleeps
+# and swap comes back, and the removed packages leave nothing behind.
+# memory: 1G
+# timeout: 500
+# poweroff: 20
+# shellcheck shell=bash
+
+wait_for swap_is_on 60
+echo freezer >/sys/power/pm_test
+echo 1 >/sys/module/suspend/parameters/pm_test_delay
+
+hog hog 200 MemoryMax=64M
+wait_for "pages_are_out 100" 60
+free=$(($(sed -nE 's/^MemAvailable: *([0-9]+) kB/\1/p' /proc/meminfo) / 1024))
+hog filler $((free - 40)) MemorySwapMax=0
+wait_for '[ -s /run/filler.log ]' 60
+say "$(pages_out) MiB are out, $(free --mebi | sed -n 2p)"
+
+status=0
+vramswapctl stop 0 || status=$?
+assert_eq "$status" 5 "status of vramswapctl stop"
+assert_eq "$(property ActiveState)" active "state of the service"
+! systemctl suspend || wait_for "systemctl is-failed --quiet vramswap-sleep.service" 30
+journalctl -b -u vramswap-sleep --no-pager
+journalctl -b -u vramswap-sleep --grep 'does not go to sleep' >/dev/null || die "it does not say why"
+! journalctl -b -k --grep 'PM: suspend entry' >/dev/null || die "it went to sleep"
+! apt-get -q -y purge vramswap || die "the package was removed while its swap was needed"
+swap_is 100 || die "swap is off"
+systemctl stop filler
+verified hog
+
+systemctl suspend
+wait_for "journalctl -b -k --grep 'PM: suspend exit' >/dev/null" 60
+wait_for 'swap_is 100' 60
+say "slept, and swap is on"
+verified hog
+
+systemctl stop vramswap@0
+! swap_is_on || die "swap is still on"
+assert_eq "$(vramswapctl status 0 --noheadings --output STATE)" empty "state of the device"
+systemctl start vramswap@0
+swap_is 100 || die "swap is not on"
+
+apt-get -q -y purge vramswap vramswap-dkms
+! swap_is_on || die "swap is still on"
+[ ! -e /sys/module/vramswap ] || die "the module is still loaded"
+# What the test itself put there is its own affair.
+left=$(find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /results -o -path /var/log -o -path /usr/local -o \
+	-path '/etc/systemd/system/vramswap*' \) -prune -o -iname '*vramswap*' -print)
+left+=$(find /etc/systemd/system -type l -name '*vramswap*' ! -name vramswap-test.service)
+assert_eq "$left" "" "left behind"
+verified hog
+power_off
