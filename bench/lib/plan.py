@@ -76,7 +76,7 @@ class Plan:
     size_mib: int = 192  # each device
     work_mib: int = 64  # what a swap workload has ...
     ram_mib: int = 36  # ... and may keep in RAM: 5/9, as in the figures that led to this project's design
-    # fio's, from depth 2 on; psync below, which is most like a page fault. Not io_uring: its task work counts as a
+    # fio's, from depth 2 on; psync below, which is most like a page fault. Not io_uring: its task work may count as a
     # pending signal, and those interrupt the sends of nbd (was_interrupted in drivers/block/nbd.c), a peer.
     engine: str = "libaio"
     page_cluster: list = field(default_factory=lambda: [0, 3])  # readahead of "random", for those that have it

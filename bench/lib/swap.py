@@ -52,7 +52,7 @@ def stress_ng(plan):
     ram = max(8, plan.ram_mib // 5)
     each = ram * 130 // 100
     command = ["stress-ng", "--vm", "2", "--vm-bytes", f"{2 * each}M", "--vm-method", "flip", "--verify"]
-    command += ["--vm-ops", str(2 * (9 * each + 1) * 32), "--timeout", "0"]
+    command += ["--vm-madvise", "normal", "--vm-ops", str(2 * (9 * each + 1) * 32), "--timeout", "0"]
 
     def judge(output):
         if "successful run completed" not in output or "fail:" in output:
