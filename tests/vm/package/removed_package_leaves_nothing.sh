@@ -10,7 +10,8 @@ wait_for swap_is_on 60
 echo freezer >/sys/power/pm_test
 echo 1 >/sys/module/suspend/parameters/pm_test_delay
 
-hog hog 200 MemoryMax=64M
+# A limit that is no limit: what goes off swap has to fit in.
+hog hog 200 MemoryHigh=64M
 wait_for "pages_are_out 100" 60
 free=$(($(sed -nE 's/^MemAvailable: *([0-9]+) kB/\1/p' /proc/meminfo) / 1024))
 hog filler $((free - 40)) MemorySwapMax=0
