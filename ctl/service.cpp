@@ -45,7 +45,7 @@ Result<void> run_stop(const StopCommand& command) {
     const std::uint32_t n = command.device;
     return in_turn(
         [n] { return need_systemd(fmt::format("vramswapctl swap-off {}, then end vramswapd (SIGTERM)", n)); },
-        [n] { return find_swap(read_swaps(), n) ? check_room(n) : Result<void>(); },
+        [n] { return run_swap_off({.device = n}); }, // which systemd could not refuse any more
         [n] { return systemctl("stop", n); });
 }
 

@@ -66,7 +66,8 @@ Result<void> prepare(const DeviceInfo& device) {
     const auto prepared = has_signature(node);
     if (!prepared)
         return std::unexpected(prepared.error());
-    if (*prepared)
+    // Where nothing is stored yet, it is what an earlier device left in the same memory.
+    if (*prepared && device.used != 0)
         return {};
     if (device.used != 0)
         return fail(EEXIST, "{} holds something that is no swap space; if nobody wants it: mkswap {}", node, node);

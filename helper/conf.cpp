@@ -67,7 +67,7 @@ Result<void> add_drop_ins(DropIns& found, const fs::path& folder) {
     if (error == std::errc::no_such_file_or_directory)
         return {};
     for (; !error && entries != fs::directory_iterator(); entries.increment(error))
-        if (entries->path().extension() == ".conf")
+        if (entries->path().extension() == ".conf" && !fs::is_directory(entries->path()))
             found.emplace(entries->path().filename(), entries->path());
     if (error)
         return fail(error.value(), "{} cannot be read: {}", folder.string(), error.message());
@@ -102,6 +102,8 @@ Result<std::vector<ConfSection>> conf_parse(std::string_view text, const std::st
 Result<std::vector<ConfSection>> conf_read(const std::vector<std::string>& files) {
     std::vector<ConfSection> all;
     for (const std::string& name : files) {
+        if (fs::is_directory(name))
+            return fail(EISDIR, "{} is a folder; it must be a file", name);
         std::ifstream file(name);
         const std::string text(std::istreambuf_iterator<char>(file), {});
         if (!file)

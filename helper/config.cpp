@@ -133,7 +133,8 @@ Result<Config> finish(const CLI::App& app, const Raw& raw, Config config) {
 
 } // namespace
 
-Result<std::variant<Config, Text>> parse_config(int argc, const char* const* argv, const std::string& root) {
+Result<std::variant<Config, Text>> parse_config(int argc, const char* const* argv, const std::string& root,
+                                                bool read_files) {
     try {
         CLI::App app(std::string(description), "vramswapd");
         Raw raw;
@@ -147,7 +148,7 @@ Result<std::variant<Config, Text>> parse_config(int argc, const char* const* arg
         } catch (const CLI::ParseError& error) {
             return fail(EINVAL, "{} (see vramswapd --help)", error.what());
         }
-        auto read = settings_read(raw.device, root, raw.file);
+        auto read = read_files ? settings_read(raw.device, root, raw.file) : Config{.device = raw.device};
         if (!read)
             return pass_on(read);
         auto config = finish(app, raw, std::move(*read));

@@ -53,9 +53,9 @@ struct Text {
 /// The longest path that --store takes, bytes; it must fit into the record that a successor reads.
 inline constexpr std::size_t max_store_path = 1023;
 
-/// Reads the command line, and the configuration of the system below `root` or of the file that --config names. An
-/// error's message is ready to be shown.
+/// Reads the command line, and if `read_files` the configuration of the system below `root` or of the file that
+/// --config names. An error's message is ready to be shown.
 [[nodiscard]] Result<std::variant<Config, Text>> parse_config(int argc, const char* const* argv,
-                                                              const std::string& root = {});
+                                                              const std::string& root = {}, bool read_files = true);
 
 } // namespace vramswap

@@ -62,7 +62,7 @@ Verdict Daemon::run() {
     if (was_live_ || start_ == policy::Start::resume) // and the manager may wait for a page of ours
         return {.status = EXIT_FAILURE};
     manager_.status(verdict.error().message);
-    return {.status = hopeless_status};
+    return {.status = passing(verdict.error()) ? EXIT_FAILURE : hopeless_status};
 }
 
 Result<Verdict> Daemon::lead() {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -11,6 +12,7 @@
 #include "keeper.hpp"
 #include "log.hpp"
 #include "log_writer.hpp"
+#include "lowmem.hpp"
 #include "process.hpp"
 #include "service_manager.hpp"
 
@@ -47,7 +49,8 @@ int keep(const vramswap::Config& config, bool contents_wait, const vramswap::Log
         prepared = vramswap::device_setup(config, log);
     if (!prepared) {
         log.error("{}", prepared.error().message);
-        return EXIT_FAILURE;
+        const bool wrong = prepared.error().code == EINVAL || prepared.error().code == ERANGE;
+        return wrong ? failure(contents_wait, vramswap::hopeless_status) : EXIT_FAILURE;
     }
     vramswap::Keeper keeper(std::move(*fds), log);
     const auto status = keeper.run([&](vramswap::KeeperLink link) { return serve(config, std::move(link), log); });
@@ -61,8 +64,11 @@ int keep(const vramswap::Config& config, bool contents_wait, const vramswap::Log
 int run(int argc, const char* const* argv) {
     if (!vramswap::process::have_standard_files())
         return EXIT_FAILURE; // and nowhere to say so
+    // First of all: where contents wait, what this process allocates must not wait for them. It is checked later.
+    (void)vramswap::lowmem::become_io_flusher();
     const bool contents_wait = vramswap::ServiceManager::kept_fds();
-    auto parsed = vramswap::parse_config(argc, argv);
+    // Nothing in a file, be it a typing error, keeps it from taking contents over.
+    auto parsed = vramswap::parse_config(argc, argv, {}, !contents_wait);
     const vramswap::Log log = vramswap::Log::to_standard_error();
     if (!parsed) {
         log.error("vramswapd: {}", parsed.error().message);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "catch.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -219,4 +220,25 @@ TEST_CASE("the command line wins over the file, and chooses a store as a whole")
     REQUIRE(parse({"--spin-us", "8"}).spin.count() == 8);
     REQUIRE(parse({"--device", "1"}).store == "/x");
     REQUIRE(parse({"--device", "1"}).engine == EngineChoice::host);
+}
+
+TEST_CASE("who takes contents over reads no file, so that no mistake in one can cost them") {
+    const Root root;
+    root.write("/etc/vramswap.conf", "[vramswap1]\nsise = 2G\n");
+    const std::array words{"vramswapd", "--device", "3", "--size", "2G"};
+    const auto parse = [&](bool read_files) {
+        return parse_config(static_cast<int>(words.size()), words.data(), root.path(), read_files);
+    };
+    REQUIRE(!parse(true).has_value());
+    const auto config = std::get<Config>(parse(false).value());
+    REQUIRE(config.device == 3);
+    REQUIRE(config.size->text() == "2G");
+}
+
+TEST_CASE("a folder in the place of a file is passed over among drop-ins, and else refused by its name") {
+    const Root root;
+    root.write("/etc/vramswap.conf.d/10-folder.conf/file", "");
+    REQUIRE(settings_read(0, root.path()).has_value());
+    root.write("/etc/vramswap.conf/file", "");
+    REQUIRE(settings_read(0, root.path()).error().message.find("/etc/vramswap.conf is a folder") != std::string::npos);
 }

@@ -84,7 +84,7 @@ start_torture 96M --size 192M --procs 2 --passes 100000
 (while [ ! -e over ]; do
 	status=0
 	timeout 60 vramswapd --device 0 --size 64M || status=$?
-	[ $status = 1 ] || echo $status >intruded
+	case $status in 1 | 78) ;; *) echo $status >intruded ;; esac # it is in the way of another, or nothing vouches for it
 	sleep 1
 done) >>intruder.log 2>&1 &
 intruder=$!
