@@ -9,6 +9,7 @@
 // The work is done by child processes, which share locked counters with the parent; the parent only watches.
 // Exit status: 0 all right, 1 wrong bytes, 2 bad usage, 3 a page was lost (SIGBUS), 4 a worker died.
 
+#include "meeting.hpp"
 #include "torture_page.hpp"
 
 #include <algorithm>
@@ -128,14 +129,14 @@ void catch_signals() {
 
 // ---- a worker ----
 
-enum class Stage : std::uint8_t { fill, random, random_read, random_write, sequential };
+enum class Stage : std::uint8_t { random, random_read, random_write, sequential };
 
 struct Options {
     std::uint64_t size = 0;
     unsigned passes = 2;
     std::uint64_t seed = 1;
     unsigned procs = 1;
-    std::vector<Stage> stages = {Stage::fill, Stage::random, Stage::sequential};
+    std::vector<Stage> stages = {Stage::random, Stage::sequential};
     bool thp = false;
     bool json = false;
 };
@@ -152,12 +153,11 @@ public:
              "cannot lock the tables (raise the memlock limit)");
     }
 
-    int run(const Options& options) {
+    int run(const Options& options, const Meeting& filled) {
+        fill();
+        filled.wait(); // or a quick worker is gone, and its memory free, before a slow one needs any
         for (const Stage stage : options.stages) {
             switch (stage) {
-            case Stage::fill:
-                fill();
-                break;
             case Stage::random:
                 random_passes("random", options.passes, 4);
                 break;
@@ -295,6 +295,7 @@ std::vector<pid_t> start_workers(const Options& options, std::span<Counters> cou
     const std::uint64_t each = options.size / page_size / options.procs;
     must(each > 0 && each < ~0U, "--size is too small or too large for --procs");
     std::vector<pid_t> workers;
+    const Meeting filled;
     for (unsigned i = 0; i < options.procs; ++i) {
         const pid_t pid = fork();
         must(pid >= 0, "fork");
@@ -302,10 +303,11 @@ std::vector<pid_t> start_workers(const Options& options, std::span<Counters> cou
             // All that is not under test stays in RAM, so that a lost page is always one that can be reported.
             must(mlockall(MCL_CURRENT) == 0, "cannot lock the program (raise the memlock limit)");
             Worker worker(options, i * each, static_cast<std::uint32_t>(each), counters[i]);
-            _exit(worker.run(options));
+            _exit(worker.run(options, filled));
         }
         workers.push_back(pid);
     }
+    filled.leave();
     return workers;
 }
 
@@ -363,8 +365,7 @@ constexpr const char* usage =
     R"(usage: swap_torture --size BYTES[K|M|G] [--passes N] [--seed N] [--procs P] [--mode STAGE,...] [--thp] [--json]
   --size    memory in all, shared out among the processes
   --passes  passes of each random stage (2)
-  --mode    stages in order (fill,random,sequential):
-              fill          write every page
+  --mode    stages in order, when all pages are written (random,sequential):
               random        verify each page in random order, rewrite one in four
               random-read   only verify
               random-write  verify and rewrite each
@@ -402,8 +403,6 @@ std::uint64_t size_in_bytes(std::string_view text) {
 }
 
 Stage stage_named(std::string_view name) {
-    if (name == "fill")
-        return Stage::fill;
     if (name == "random")
         return Stage::random;
     if (name == "random-read")
@@ -424,8 +423,6 @@ std::vector<Stage> stages_in(std::string_view list) {
             break;
         list.remove_prefix(comma + 1);
     }
-    if (stages.front() != Stage::fill)
-        stages.insert(stages.begin(), Stage::fill);
     return stages;
 }
 
