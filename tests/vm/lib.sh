@@ -2,31 +2,13 @@
 # SPDX-License-Identifier: MIT
 # Sourced before every test script and by the shell of `vm shell`.
 
-# die MESSAGE...: fails the test.
-die() {
-	echo "die: $*" >&2
-	exit 1
-}
+# shellcheck source=/dev/null
+. "$VM_DIR/basics.sh"
 
 # skip REASON...: ends the test without a verdict; a skip is not a pass.
 skip() {
 	echo "skip: $*"
 	exit 77
-}
-
-# assert_eq ACTUAL EXPECTED [WHAT]
-assert_eq() {
-	[ "$1" = "$2" ] || die "${3:-value}: got '$1', expected '$2'"
-}
-
-# wait_for COMMAND SECONDS: until the command, a string for eval, succeeds. Slow kernels get PATIENCE times as long.
-wait_for() {
-	local limit=$(($2 * PATIENCE)) end
-	end=$((SECONDS + limit))
-	until eval "$1"; do
-		[ "$SECONDS" -lt "$end" ] || die "waited $limit s in vain for: $1"
-		sleep 0.1
-	done
 }
 
 # load_module [PARAM=VALUE]...
@@ -70,9 +52,6 @@ cg_run() {
 # --- functions that tests share: add yours below -------------------------------------
 
 SUPPORT=$(realpath "$VM_DIR/../support")
-
-# say WORDS...: what a test has done or measured.
-say() { printf '== %s\n' "$*"; }
 
 # at_least NUMBER COMMAND..., at_most NUMBER COMMAND...: what the command prints is such a number.
 at_least() { [ "$("${@:2}")" -ge "$1" ]; }

@@ -5,24 +5,8 @@
 
 trap '[ "$BASH_SUBSHELL" -gt 0 ] || echo "die: line $LINENO: $BASH_COMMAND" >&2' ERR
 
-say() { printf '== %s\n' "$*"; }
-
-die() {
-	echo "die: $*" >&2
-	exit 1
-}
-
-assert_eq() { # ACTUAL EXPECTED WHAT
-	[ "$1" = "$2" ] || die "$3: got '$1', expected '$2'"
-}
-
-wait_for() { # COMMAND SECONDS
-	local end=$((SECONDS + $2 * PATIENCE))
-	until eval "$1"; do
-		[ "$SECONDS" -lt "$end" ] || die "waited $(($2 * PATIENCE)) s in vain for: $1"
-		sleep 0.3
-	done
-}
+# shellcheck source=/dev/null
+. /results/basics.sh
 
 property() { systemctl show --property="$1" --value "${2:-vramswap@0.service}"; }
 
