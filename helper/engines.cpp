@@ -14,8 +14,11 @@
 namespace vramswap::engines {
 namespace {
 
-constexpr std::string_view advice =
-    "--gpu chooses another GPU, --cuda-path another way to copy, --engine host does without a GPU";
+std::unexpected<Error> advise(const Error& why) {
+    return fail(why.code,
+                "{}; --gpu chooses another GPU, --cuda-path another way to copy, --engine host does without a GPU",
+                why.message);
+}
 
 /// What the CUDA engine takes beside the bytes that it stores, and some more, bytes.
 constexpr std::uint64_t cuda_extra = 2 * CudaStore::scratch_size;
@@ -35,11 +38,18 @@ Result<void> choose_capacity(const Config& config, Record& record, const std::op
     return {};
 }
 
-Result<std::unique_ptr<Engine>> make_cuda(const Config& config, Record& record, std::uint64_t vram_taken) {
-    auto cuda = CudaEngine::make({.gpu = config.gpu, .path = config.cuda_path});
-    if (!cuda)
-        return pass_on(cuda);
-    auto memory = (*cuda)->memory();
+/// Says what became of a size that is not simply what the user wrote.
+void tell_capacity(const Config& config, const Record& record, const Log& log) {
+    const std::string asked = config.size ? config.size->text() : std::string(policy::default_size);
+    const auto plain = parse_size(asked);
+    if (!plain || *plain != record.capacity)
+        log.notice("the device gets {}; the size that is asked for is {}", size_text(record.capacity), asked);
+}
+
+/// In the GPU. That it is too full is an error, whatever else could store the bytes: RAM was not what was wanted.
+Result<std::unique_ptr<Engine>> sized(std::unique_ptr<CudaEngine> cuda, const Config& config, Record& record,
+                                      std::uint64_t vram_taken, const Log& log) {
+    auto memory = cuda->memory();
     if (!memory)
         return pass_on(memory);
     memory->free += vram_taken;
@@ -47,19 +57,12 @@ Result<std::unique_ptr<Engine>> make_cuda(const Config& config, Record& record, 
     if (auto chosen = choose_capacity(config, record, *memory); !chosen)
         return pass_on(chosen);
     if (vram_taken == 0)
-        if (auto room = (*cuda)->check_room(record.capacity); !room)
+        if (auto room = cuda->check_room(record.capacity); !room)
             return pass_on(room);
+    tell_capacity(config, record, log);
     record.engine = EngineChoice::cuda;
-    record.store = (*cuda)->uuid();
-    return std::move(*cuda);
-}
-
-/// Says what became of a size that is not simply what the user wrote.
-void tell_capacity(const Config& config, const Record& record, const Log& log) {
-    const std::string asked = config.size ? config.size->text() : std::string(policy::default_size);
-    const auto plain = parse_size(asked);
-    if (!plain || *plain != record.capacity)
-        log.notice("the device gets {}; the size that is asked for is {}", size_text(record.capacity), asked);
+    record.store = cuda->uuid();
+    return cuda;
 }
 
 } // namespace
@@ -71,13 +74,13 @@ void preload(const Config& config) {
 
 Result<std::unique_ptr<Engine>> make(const Config& config, Record& record, std::uint64_t vram_taken, const Log& log) {
     if (config.engine != EngineChoice::host) {
-        auto cuda = make_cuda(config, record, vram_taken);
-        if (cuda)
-            tell_capacity(config, record, log);
-        if (cuda)
-            return cuda;
+        auto cuda = CudaEngine::make({.gpu = config.gpu, .path = config.cuda_path});
+        if (cuda) {
+            auto engine = sized(std::move(*cuda), config, record, vram_taken, log);
+            return engine ? std::move(engine) : advise(engine.error());
+        }
         if (config.engine == EngineChoice::cuda)
-            return fail(cuda.error().code, "{}; {}", cuda.error().message, advice);
+            return advise(cuda.error());
         log.notice("the bytes go to host memory: {}", cuda.error().message);
     }
     if (auto chosen = choose_capacity(config, record, std::nullopt); !chosen)
@@ -103,7 +106,7 @@ Result<void> fall_back(Config& config, const Record& record, const Error& why, c
     if (record.engine != EngineChoice::cuda)
         return std::unexpected(why);
     if (config.engine == EngineChoice::cuda)
-        return fail(why.code, "{}; {}", why.message, advice);
+        return advise(why);
     log.notice("the bytes go to host memory: {}", why.message);
     config.engine = EngineChoice::host;
     return {};
