@@ -132,9 +132,6 @@ Result<void> run_swap_on(const SwapOnCommand& command);
 Result<void> run_swap_off(const SwapOffCommand& command);
 Result<void> run_stop(const StopCommand& command);
 
-/// ENOSPC, with the figures, if what vramswap`index` holds as swap does not fit elsewhere.
-Result<void> check_room(std::uint32_t index);
-
 /// exit_done, exit_warning or exit_error.
 Result<ExitStatus> run_doctor(const DoctorCommand& command);
 

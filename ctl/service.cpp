@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 // vramswapctl start, stop: a device's service, by way of systemd.
 #include "commands.hpp"
-#include "parse.hpp"
 #include "program.hpp"
 #include "settings.hpp"
-#include "terminal.hpp"
 
 #include <fmt/format.h>
 

@@ -63,15 +63,14 @@ Result<bool> has_signature(const std::string& node) {
 
 Result<void> prepare(const DeviceInfo& device) {
     const std::string node = node_of(device.index);
+    if (device.used == 0) // a signature there would be what an earlier device left in the same memory
+        return run_program({"mkswap", "--label", fmt::format("vramswap{}", device.index), node});
     const auto prepared = has_signature(node);
     if (!prepared)
         return std::unexpected(prepared.error());
-    // Where nothing is stored yet, it is what an earlier device left in the same memory.
-    if (*prepared && device.used != 0)
-        return {};
-    if (device.used != 0)
+    if (!*prepared)
         return fail(EEXIST, "{} holds something that is no swap space; if nobody wants it: mkswap {}", node, node);
-    return run_program({"mkswap", "--label", fmt::format("vramswap{}", device.index), node});
+    return {};
 }
 
 Result<unsigned> priority_of(const SwapOnCommand& command) {
@@ -92,8 +91,7 @@ Result<void> swap_on(std::uint32_t index, unsigned priority) {
     return fail(errno, "{} cannot be swapped on: {}", node_of(index), errno_text(errno));
 }
 
-} // namespace
-
+/// ENOSPC, with the figures, if what the device holds as swap does not fit elsewhere.
 Result<void> check_room(std::uint32_t index) {
     const auto memory = read_memory();
     if (!memory)
@@ -101,6 +99,8 @@ Result<void> check_room(std::uint32_t index) {
     const Room room = room_elsewhere(read_swaps(), *memory, index);
     return room.fits() ? Result<void>() : fail(ENOSPC, "{}", room_sentence(room, index));
 }
+
+} // namespace
 
 Result<void> run_swap_on(const SwapOnCommand& command) {
     if (find_swap(read_swaps(), command.device))

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <thread>
 
-#include "cuda_mailbox.hpp"
+#include "cuda_copiers.hpp"
 #include "cuda_memory.hpp"
 
 namespace vramswap {
@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t page = 4096;
 constexpr std::size_t words_room = 8192;
-static_assert(words_room >= std::max(CudaStreams::words_room, CudaMailbox::room_for_all));
+static_assert(words_room >= cuda_copier_words);
 
 /// Odd, so that there is a middle one; the first rounds pay for what the driver does at first use.
 constexpr std::size_t rounds = 7;
@@ -97,17 +97,6 @@ CudaTimes time_path(const Course& course, CudaPath path) {
     return times;
 }
 
-Result<std::unique_ptr<CudaCopier>> make_copier(const CudaApi& api, const CudaKernels* kernels, CudaPath path,
-                                                const CudaReach& words) {
-    const auto any = [](auto made) -> Result<std::unique_ptr<CudaCopier>> {
-        if (!made)
-            return pass_on(made);
-        return std::move(*made);
-    };
-    return path == CudaPath::poll ? any(CudaMailbox::make(api, *kernels, words))
-                                  : any(CudaStreams::make(api, kernels, CudaPaths(path), words, cuda::most_pieces));
-}
-
 } // namespace
 
 CudaPaths cuda_choose_paths(const std::vector<CudaTimes>& measured) {
@@ -134,7 +123,7 @@ Result<std::vector<CudaTimes>> cuda_measure_paths(const CudaApi& api, const Cuda
         if (!pinned)
             return pass_on(pinned);
         const CudaReach all{.bytes = pinned->bytes(), .address = pinned->address()};
-        auto copier = make_copier(api, kernels, path, all.part(0, words_room));
+        auto copier = cuda_make_copier(api, kernels, CudaPaths(path), all.part(0, words_room), cuda::most_pieces);
         if (!copier)
             return pass_on(copier);
         measured.push_back(time_path({.copier = **copier,

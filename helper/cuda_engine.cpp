@@ -82,10 +82,6 @@ Result<void> CudaEngine::choose_paths() {
         return std::unexpected(measured.error());
     if (path_ && measured->back().code != Code::success)
         return give_up_path(fmt::format("the driver refuses it, {}", api_.text(measured->back().code)));
-    if (path_ == CudaPath::poll) {
-        remarks_ = fmt::format("the GPU copies by poll ({})", cuda_times_text(api_, *measured));
-        return {};
-    }
     paths_ = path_ ? CudaPaths(*path_) : cuda_choose_paths(*measured);
     remarks_ = fmt::format("the GPU copies {} ({})", paths_.text(), cuda_times_text(api_, *measured));
     return {};
@@ -186,7 +182,6 @@ Result<std::unique_ptr<Lane>> CudaEngine::lane(unsigned /*queue*/, unsigned dept
                            .context = context_->get(),
                            .kernels = kernels_ ? &*kernels_ : nullptr,
                            .paths = paths_,
-                           .polling = path_ == CudaPath::poll,
                            .store = store_->address(),
                            .capacity = store_->capacity(),
                            .scratch = store_->scratch(),

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <thread>
 
-#include "cuda_mailbox.hpp"
+#include "cuda_copiers.hpp"
 #include "cuda_store.hpp"
 #include "vramswap.h"
 
@@ -40,7 +40,7 @@ constexpr auto drain_patience = 2s;
 
 /// The words that say what is done: a line for the zeroes', then the copier's.
 constexpr std::size_t line = 64;
-static_assert(line + std::max(CudaStreams::words_room, CudaMailbox::room_for_all) <= CudaLane::words_room);
+static_assert(line + cuda_copier_words <= CudaLane::words_room);
 
 /// Lengths that the warm-up moves, bytes: the smallest request, that of the usual slot, and the largest slot's.
 constexpr std::array<std::uint32_t, 3> warm_lengths{4096, 128U << 10, VRAMSWAP_MAX_SLOT_SIZE};
@@ -49,20 +49,6 @@ constexpr std::size_t warm_room = CudaLane::warm_room;
 static_assert(warm_room == warm_lengths.back() && warm_room <= CudaStore::scratch_size &&
               zero_pieces * zero_piece <= CudaStore::scratch_size);
 static_assert(cuda::most_pieces * page <= warm_room);
-
-Result<std::unique_ptr<CudaCopier>> make_copier(const CudaLaneParts& parts, const CudaReach& words) {
-    if (parts.polling) {
-        auto mailbox = CudaMailbox::make(parts.api, *parts.kernels, words);
-        if (!mailbox)
-            return pass_on(mailbox);
-        return std::move(*mailbox);
-    }
-    auto streams = CudaStreams::make(parts.api, parts.kernels, parts.paths, words,
-                                     std::min<std::size_t>(parts.depth, most_copies));
-    if (!streams)
-        return pass_on(streams);
-    return std::move(*streams);
-}
 
 } // namespace
 
@@ -75,7 +61,8 @@ Result<std::unique_ptr<CudaLane>> CudaLane::make(const CudaLaneParts& parts) {
     auto zeroes = CudaTrack::make(parts.api, parts.own.bytes.first(line), parts.own.address, zero_pieces);
     if (!zeroes)
         return pass_on(zeroes);
-    auto copier = make_copier(parts, parts.own.part(line, words_room - line));
+    auto copier = cuda_make_copier(parts.api, parts.kernels, parts.paths, parts.own.part(line, words_room - line),
+                                   std::min<std::size_t>(parts.depth, most_copies));
     if (!copier)
         return pass_on(copier);
     return std::unique_ptr<CudaLane>(new CudaLane(parts, std::move(*copier), std::move(*zeroes)));

@@ -26,7 +26,6 @@ struct CudaLaneParts {
     cuda::Context context = nullptr;
     const CudaKernels* kernels = nullptr; ///< null if nothing asks for them
     CudaPaths paths{};
-    bool polling = false;       ///< a program on the GPU looks for copies; `paths` do not count then
     cuda::Address store = 0;    ///< where offset 0 lies
     std::uint64_t capacity = 0; ///< bytes
     cuda::Address scratch = 0;  ///< CudaStore::scratch_size bytes to play with, in begin only

@@ -32,6 +32,9 @@ public:
     /// For 1 to cuda::most_pieces copies.
     [[nodiscard]] CudaPath of(Op op, std::size_t copies) const noexcept;
 
+    /// Is it the program that never ends? There is no other path beside it.
+    [[nodiscard]] bool polling() const noexcept { return reads_.front() == CudaPath::poll; }
+
     /// `size`: for 2^size copies or more.
     void set(Op op, std::size_t size, CudaPath path) { (op == Op::read ? reads_ : writes_).at(size) = path; }
 

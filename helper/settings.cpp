@@ -38,6 +38,15 @@ Result<std::chrono::milliseconds> timeout(Value text, double least) {
     return fail(EINVAL, "'{}' is no time here: write seconds, {} to {}", text, least, most);
 }
 
+/// Of a duration's own unit, which `what` names.
+template<class Duration>
+Result<Duration> whole_time(Value text, unsigned most, std::string_view what) {
+    auto number = whole(text, 0, most, what);
+    if (!number)
+        return pass_on(number);
+    return Duration(*number);
+}
+
 template<class From, class To>
 Result<void> put(Result<From> from, To& to) {
     if (!from)
@@ -79,22 +88,6 @@ Result<void> set_store(Config& config, Value value) {
     return {};
 }
 
-Result<void> set_spin(Config& config, Value value) {
-    auto us = whole(value, 0, 10000, "number of microseconds");
-    if (!us)
-        return pass_on(us);
-    config.spin = std::chrono::microseconds(*us);
-    return {};
-}
-
-Result<void> set_wait_device(Config& config, Value value) {
-    auto seconds = whole(value, 0, 3600, "number of seconds");
-    if (!seconds)
-        return pass_on(seconds);
-    config.wait_device = std::chrono::seconds(*seconds);
-    return {};
-}
-
 struct Setting {
     std::string_view key;
     Result<void> (*set)(Config& config, Value value);
@@ -115,10 +108,16 @@ constexpr std::array settings{
     Setting{"io-timeout", [](Config& config, Value value) { return put(timeout(value, 1), config.io_timeout); }},
     Setting{"queues",
             [](Config& config, Value value) { return put(whole(value, 1, 64, "number of queues"), config.queues); }},
-    Setting{"idle-spin", set_spin},
+    Setting{"idle-spin",
+            [](Config& config, Value value) {
+                return put(whole_time<std::chrono::microseconds>(value, 10000, "number of microseconds"), config.spin);
+            }},
     Setting{"cuda-path", set_cuda_path, true},
     Setting{"store", set_store, true},
-    Setting{"wait-device", set_wait_device},
+    Setting{"wait-device",
+            [](Config& config, Value value) {
+                return put(whole_time<std::chrono::seconds>(value, 3600, "number of seconds"), config.wait_device);
+            }},
 };
 
 const Setting* find(std::string_view key) {
