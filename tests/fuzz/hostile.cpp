@@ -46,7 +46,6 @@ public:
     [[nodiscard]] bool goes_on() { return !target_.ended || !dice_.one_in(64); }
 
     void act() {
-        ++counts_.operations;
         const std::uint64_t die = dice_.below(64);
         if (!target_.mapped())
             die < 8 ? settle() : foreign();
@@ -77,6 +76,12 @@ private:
         }
     }
 
+    template<typename Word>
+    void poke(Word& place, Word word) {
+        ++counts_.operations;
+        __atomic_store_n(&place, word, __ATOMIC_RELEASE);
+    }
+
     // ---- lies in the ring ----
 
     void ring() {
@@ -86,8 +91,7 @@ private:
         const auto slot = static_cast<std::uint16_t>(dice_.below(target_.shape.slots + 2));
         switch (dice_.below(8)) {
         case 0: // a CQE of anything
-            __atomic_store_n(target_.cqe(queue, tail + static_cast<std::uint32_t>(dice_.below(3))), dice_.word(),
-                             __ATOMIC_RELAXED);
+            poke(*target_.cqe(queue, tail + static_cast<std::uint32_t>(dice_.below(3))), dice_.word());
             break;
         case 1: // a guess at what is out
             server_.put(queue, {.slot = slot, .status = 0, .generation = static_cast<std::uint32_t>(dice_.below(64))});
@@ -102,17 +106,15 @@ private:
             break;
         case 4:
             if (dice_.one_in(16))
-                __atomic_store_n(&cq.tail, static_cast<std::uint32_t>(dice_.edgy()), __ATOMIC_RELEASE);
+                poke(cq.tail, static_cast<std::uint32_t>(dice_.edgy()));
             break;
         case 5:
             if (dice_.one_in(16))
-                __atomic_store_n(&cq.tail,
-                                 tail + target_.shape.ring_entries + static_cast<std::uint32_t>(dice_.below(3)),
-                                 __ATOMIC_RELEASE);
+                poke(cq.tail, tail + target_.shape.ring_entries + static_cast<std::uint32_t>(dice_.below(3)));
             break;
         case 6: // back in time
             if (dice_.one_in(16))
-                __atomic_store_n(&cq.tail, tail - 1, __ATOMIC_RELEASE);
+                poke(cq.tail, tail - 1);
             break;
         default:
             server_.enter(queue, static_cast<std::uint32_t>(dice_.below(2)), static_cast<std::uint32_t>(dice_.edgy()));
@@ -132,15 +134,14 @@ private:
         const unsigned queue = server_.queue();
         switch (dice_.below(3)) {
         case 0: // the CQ's reserved words and entries
-            reinterpret_cast<std::uint32_t*>(&target_.cq_of(queue))[1 + dice_.below(15)] =
-                static_cast<std::uint32_t>(dice_.word());
+            poke(reinterpret_cast<std::uint32_t*>(&target_.cq_of(queue))[1 + dice_.below(15)],
+                 static_cast<std::uint32_t>(dice_.word()));
             break;
         case 1:
-            __atomic_store_n(target_.cqe(queue, static_cast<std::uint32_t>(dice_.word())), dice_.word(),
-                             __ATOMIC_RELAXED);
+            poke(*target_.cqe(queue, static_cast<std::uint32_t>(dice_.word())), dice_.word());
             break;
         default:
-            __atomic_store_n(&target_.cq_of(queue).tail, static_cast<std::uint32_t>(dice_.word()), __ATOMIC_RELAXED);
+            poke(target_.cq_of(queue).tail, static_cast<std::uint32_t>(dice_.word()));
             break;
         }
     }
@@ -150,6 +151,7 @@ private:
         const Area& area = dice_.one_in(2) ? target_.sq : target_.map;
         if (area.address == nullptr)
             return;
+        counts_.operations += 3;
         if (::mprotect(area.address, area.size, PROT_READ | PROT_WRITE) == 0)
             violation(counts_, "a read-only area was made writable");
         if (::mprotect(target_.cq.address, target_.cq.size, PROT_READ | PROT_EXEC) == 0)
@@ -193,6 +195,7 @@ private:
     }
 
     void ioctls() {
+        ++counts_.operations;
         switch (dice_.below(6)) {
         case 0: {
             vramswap_attach args{};
@@ -250,12 +253,14 @@ private:
         const int flags = dice_.one_in(4) ? MAP_PRIVATE : MAP_SHARED;
         void* const address =
             ::mmap(nullptr, region.size, protection, flags, target_.fd, static_cast<off_t>(region.offset));
+        ++counts_.operations;
         if (address == MAP_FAILED)
             return;
         if ((protection & PROT_EXEC) != 0 || flags == MAP_PRIVATE)
             violation(counts_, "a mapping with protection {} and flags {} was made", protection, flags);
         void* const moved =
             ::mremap(address, region.size, dice_.one_in(2) ? region.size : region.size + 4096, MREMAP_MAYMOVE);
+        counts_.operations += 2;
         unmap(static_cast<std::byte*>(moved == MAP_FAILED ? address : moved), region.size);
     }
 
@@ -281,10 +286,12 @@ private:
         const int advice =
             dice_.pick(std::array{MADV_NORMAL, MADV_RANDOM, MADV_WILLNEED, MADV_DOFORK, MADV_DONTFORK, MADV_HUGEPAGE,
                                   MADV_MERGEABLE, MADV_DODUMP, MADV_COLD, MADV_PAGEOUT, MADV_POPULATE_READ});
+        ++counts_.operations;
         (void)::madvise(area.address, area.size, advice);
     }
 
     void files() {
+        counts_.operations += 2;
         const int copy = ::fcntl(target_.fd, F_DUPFD_CLOEXEC, 0);
         (void)::lseek(target_.fd, static_cast<off_t>(dice_.edgy()), SEEK_SET);
         std::array<char, 16> bytes{};
@@ -310,7 +317,6 @@ private:
     }
 
     void foreign_child() {
-        ++counts_.operations;
         switch (dice_.below(3)) {
         case 0:
             mappings();

@@ -38,7 +38,7 @@ struct Options {
     unsigned device = 0;
     std::uint64_t seed = 1;
     std::uint64_t seconds = 10;
-    std::uint64_t operations = ~std::uint64_t{0};
+    std::uint64_t operations = ~std::uint64_t{0}; ///< enough, netlink's messages included
     unsigned threads = 2;
     unsigned witnesses = 4;
     std::uint64_t epoch_limit = 60;
@@ -54,7 +54,7 @@ Options parse(int argc, char** argv) {
     app.add_option("--device", options.device);
     app.add_option("--seed", options.seed);
     app.add_option("--seconds", options.seconds);
-    app.add_option("--operations", options.operations);
+    app.add_option("--operations", options.operations, "enough of them, netlink's messages included");
     app.add_option("--threads", options.threads)->check(CLI::Range(1, 16));
     app.add_option("--witnesses", options.witnesses)->check(CLI::Range(0, 16));
     app.add_option("--epoch-limit", options.epoch_limit, "seconds that one epoch may take");
@@ -127,7 +127,7 @@ void play(const Options& options, Counts& counts) {
         play_epoch(options, counts);
         return;
     }
-    while (Clock::now() < until && counts.operations < options.operations && counts.violations == 0)
+    while (Clock::now() < until && counts.operations + counts.netlink < options.operations && counts.violations == 0)
         play_epoch(options, counts);
 }
 

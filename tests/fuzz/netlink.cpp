@@ -21,9 +21,10 @@ constexpr std::uint32_t first_toy = 2; ///< devices from this number on may be c
 /// A message, put together by hand: libraries refuse to make broken ones.
 class Message {
 public:
-    Message(std::uint16_t family, std::uint16_t flags, std::uint8_t command, std::uint8_t version) {
+    Message(std::uint16_t family, std::uint16_t flags, std::uint8_t command, std::uint8_t version,
+            std::uint32_t number) {
         const nlmsghdr header{
-            .nlmsg_len = 0, .nlmsg_type = family, .nlmsg_flags = flags, .nlmsg_seq = 1, .nlmsg_pid = 0};
+            .nlmsg_len = 0, .nlmsg_type = family, .nlmsg_flags = flags, .nlmsg_seq = number, .nlmsg_pid = 0};
         const genlmsghdr generic{.cmd = command, .version = version, .reserved = 0};
         append(&header, sizeof header);
         append(&generic, sizeof generic);
@@ -74,7 +75,7 @@ public:
             flags = static_cast<std::uint16_t>(flags | NLM_F_DUMP);
         if (dice_.one_in(16))
             flags = static_cast<std::uint16_t>(flags | dice_.word());
-        Message message(family_, flags, command, static_cast<std::uint8_t>(dice_.below(3)));
+        Message message(family_, flags, command, static_cast<std::uint8_t>(dice_.below(3)), ++number_);
         fill(message);
         auto& bytes = message.finish();
         if (dice_.one_in(8))
@@ -88,7 +89,7 @@ public:
 
 private:
     std::uint16_t resolve() {
-        Message message(GENL_ID_CTRL, NLM_F_REQUEST, CTRL_CMD_GETFAMILY, 1);
+        Message message(GENL_ID_CTRL, NLM_F_REQUEST, CTRL_CMD_GETFAMILY, 1, number_);
         message.attribute(CTRL_ATTR_FAMILY_NAME, VRAMSWAP_GENL_NAME, sizeof VRAMSWAP_GENL_NAME);
         send(message.finish());
         std::array<char, 8192> answer{};
@@ -140,18 +141,21 @@ private:
         (void)::sendto(fd_, bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
     }
 
-    /// Reads what there is; the last acknowledgement's errno, or -1.
+    /// Reads what there is, to the first acknowledgement or the end of a dump; its errno, or -1.
     int receive() {
-        std::array<char, 65536> answer{};
         int result = -1;
         for (;;) {
-            const ssize_t size = ::recv(fd_, answer.data(), answer.size(), MSG_DONTWAIT);
+            const ssize_t size = ::recv(fd_, answer_.data(), answer_.size(), MSG_DONTWAIT);
             if (size < static_cast<ssize_t>(NLMSG_HDRLEN))
                 return result;
             nlmsghdr header{};
-            std::memcpy(&header, answer.data(), sizeof header);
+            std::memcpy(&header, answer_.data(), sizeof header);
+            if (header.nlmsg_seq != number_)
+                continue;
             if (header.nlmsg_type == NLMSG_ERROR)
-                std::memcpy(&result, &answer[NLMSG_HDRLEN], sizeof result);
+                std::memcpy(&result, &answer_[NLMSG_HDRLEN], sizeof result);
+            if (header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE)
+                return result;
         }
     }
 
@@ -159,7 +163,9 @@ private:
     bool privileged_;
     Counts& counts_;
     int fd_;
+    std::uint32_t number_ = 0; ///< of the last message
     std::uint16_t family_;
+    std::array<char, 65536> answer_{};
 };
 
 } // namespace
@@ -174,11 +180,8 @@ void netlink(std::uint64_t seed, bool privileged, Counts& counts) {
         violation(counts, "there is no netlink family {}", VRAMSWAP_GENL_NAME);
         return;
     }
-    while (!counts.over) {
+    while (!counts.over)
         caller.call();
-        if (privileged)
-            (void)::usleep(200);
-    }
 }
 
 } // namespace fuzz

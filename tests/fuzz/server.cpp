@@ -24,6 +24,7 @@ void Server::attach(std::uint64_t cookie) {
     args.abi_version = VRAMSWAP_ABI_VERSION;
     args.capacity = cookie != 0 ? counts_.capacity.load() : usual_capacity * (1 + dice_.below(3));
     args.cookie = cookie;
+    ++counts_.operations;
     if (::ioctl(target_.fd, VRAMSWAP_IOC_ATTACH, &args) != 0)
         return;
     target_.shape = args;
@@ -57,6 +58,7 @@ Area Server::map(const vramswap_region& region, int protection) const {
 }
 
 void Server::start() {
+    ++counts_.operations;
     if (::ioctl(target_.fd, VRAMSWAP_IOC_START) == 0)
         ++counts_.sessions;
 }
@@ -66,6 +68,7 @@ void Server::enter(unsigned queue, std::uint32_t flags, std::uint32_t head) cons
     args.queue = queue;
     args.flags = flags;
     args.sq_head = head;
+    ++counts_.operations;
     if (::ioctl(target_.fd, VRAMSWAP_IOC_ENTER, &args) >= 0)
         return;
     const bool over = errno == EBADMSG || errno == ETIMEDOUT || errno == ESTALE || errno == ESHUTDOWN;
@@ -121,6 +124,7 @@ void Server::look_at(unsigned queue, const vramswap_sqe& sqe) const {
 }
 
 void Server::fill(unsigned queue, unsigned slot, std::size_t length) {
+    ++counts_.operations;
     std::ranges::fill(this->slot(queue, slot, length), own_word_);
 }
 
@@ -133,6 +137,7 @@ std::span<std::uint64_t> Server::slot(unsigned queue, unsigned number, std::size
 }
 
 void Server::put(unsigned queue, const vramswap_cqe& cqe) {
+    ++counts_.operations;
     vramswap_cq& cq = target_.cq_of(queue);
     const std::uint32_t tail = __atomic_load_n(&cq.tail, __ATOMIC_RELAXED);
     __atomic_store_n(target_.cqe(queue, tail), word_of(cqe), __ATOMIC_RELAXED);

@@ -55,7 +55,8 @@ private:
 
 /// Counters of all processes, in memory that they share.
 struct Counts {
-    std::atomic<std::uint64_t> operations; ///< things done to the control device and its memory
+    std::atomic<std::uint64_t>
+        operations; ///< calls to the control device and its mappings, stores to what is shared (a CQE, a slot)
     std::atomic<std::uint64_t> sessions;   ///< that went live
     std::atomic<std::uint64_t> broken;     ///< that the kernel ended with EBADMSG
     std::atomic<std::uint64_t> answered;   ///< requests that got a sound answer

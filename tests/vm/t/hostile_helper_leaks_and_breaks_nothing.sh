@@ -5,6 +5,7 @@
 # timeout: 280
 # setting: FUZZ_SECONDS 20
 # setting: FUZZ_SEED 1
+# setting: FUZZ_OPERATIONS 0
 # parallel: yes
 # shellcheck shell=bash
 
@@ -12,24 +13,35 @@
 load_module hold_timeout_ms=200 io_timeout_ms=1000 slots=16
 vramswapctl add --index 1
 start_helper 1 64M # an honest neighbour, of whom the hostile one must see and spoil nothing
-fio --eta=never --name=neighbour --filename=/dev/vramswap1 --ioengine=libaio --direct=1 --iodepth=8 --rw=randrw \
-	--bs=4k --size=16M --verify=crc32c --verify_fatal=1 --time_based --runtime="$FUZZ_SECONDS" --output=fio.log &
-fio=$!
+neighbour() {
+	while [ -e fuzzing ]; do
+		fio --eta=never --name=neighbour --filename=/dev/vramswap1 --ioengine=libaio --direct=1 --iodepth=8 --rw=randrw \
+			--bs=4k --size=16M --verify=crc32c --verify_fatal=1 --time_based --runtime=15 --output=fio.log
+	done
+}
+touch fuzzing
+neighbour &
+neighbour=$!
 
 while read -r seed epoch found; do
 	say "epoch $epoch of seed $seed, which once found: $found"
 	vramswap_fuzz --device 0 --seed "$seed" --epoch "$epoch" --threads 3
 done < <(grep -v '^#' "$SUPPORT/../fuzz/cases")
 
+# As many operations as FUZZ_OPERATIONS says, if that is not 0, in FUZZ_SECONDS at most.
+limits=(--seconds "$FUZZ_SECONDS" --epoch-limit $((30 * PATIENCE)))
+[ "$FUZZ_OPERATIONS" -eq 0 ] || limits+=(--operations "$FUZZ_OPERATIONS")
 status=0
-vramswap_fuzz --device 0 --seed "$FUZZ_SEED" --seconds "$FUZZ_SECONDS" --threads 3 --epoch-limit $((30 * PATIENCE)) \
-	>fuzz.log 2>&1 || status=$?
+vramswap_fuzz --device 0 --seed "$FUZZ_SEED" --threads 3 "${limits[@]}" >fuzz.log 2>&1 || status=$?
+rm fuzzing
 tail -n 20 fuzz.log
 [ "$status" -eq 0 ] || die "the fuzzer found something: seed $FUZZ_SEED"
 for figure in operations sessions broken answered looked io_good io_failed netlink; do
 	[ "$(tail -n1 fuzz.log | jq ".$figure")" -gt 0 ] || die "the fuzzer did nothing of this kind: $figure"
 done
-wait $fio || {
+say "operations: $(tail -n1 fuzz.log | jq -c '{operations, netlink, sessions, broken, io_good, io_failed}')"
+[ "$(tail -n1 fuzz.log | jq '.operations + .netlink')" -ge "$FUZZ_OPERATIONS" ] || die "it took too long"
+wait $neighbour || {
 	cat fio.log
 	die "fio on the neighbour: an I/O failed or a byte is wrong"
 }
