@@ -47,9 +47,8 @@ apt-get -q -y purge vramswap vramswap-dkms
 ! swap_is_on || die "swap is still on"
 [ ! -e /sys/module/vramswap ] || die "the module is still loaded"
 # What the test itself put there is its own affair.
-left=$(find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /results -o -path /var/log -o -path /usr/local -o \
-	-path '/etc/systemd/system/vramswap*' \) -prune -o -iname '*vramswap*' -print)
-left+=$(find /etc/systemd/system -type l -name '*vramswap*' ! -name vramswap-test.service)
+left=$(find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /results -o -path /var/log -o -path /usr/local \) \
+	-prune -o -iname '*vramswap*' ! -name vramswap-test.service ! -path /etc/vramswap.conf -print)
 assert_eq "$left" "" "left behind"
 verified hog
 power_off
