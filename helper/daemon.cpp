@@ -88,15 +88,12 @@ Result<void> Daemon::go_live() {
     return go_live();
 }
 
-Result<void> Daemon::prepare_keeper(const Config& config, const Log& log) {
+Result<void> Daemon::prepare_keeper(const Config& config) {
     if (config.size && config.size->constant())
         if (const auto capacity = policy::capacity(config, {}, 0); !capacity)
             return std::unexpected(capacity.error());
     engines::preload(config);
-    auto prepared = in_turn(lowmem::become_io_flusher, lowmem::lock_memory, lowmem::refuse_oom_kill);
-    if (prepared)
-        lowmem::free_own_cgroup(log);
-    return prepared;
+    return in_turn(lowmem::become_io_flusher, lowmem::lock_memory, lowmem::refuse_oom_kill);
 }
 
 Result<void> Daemon::prepare_process() {

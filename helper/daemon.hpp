@@ -31,8 +31,8 @@ public:
         : config_(std::move(config)), log_(log), manager_(std::move(keeper)) {}
 
     /// What must be before the worker is started, and holds for the keeper too: a size that makes sense, memory that is
-    /// never waited for, locked, and spared by the OOM killer, and no limits of the cgroup.
-    [[nodiscard]] static Result<void> prepare_keeper(const Config& config, const Log& log);
+    /// never waited for, locked, and spared by the OOM killer.
+    [[nodiscard]] static Result<void> prepare_keeper(const Config& config);
 
     /// Runs until the device is stopped or cannot be served any more. Called once.
     [[nodiscard]] Verdict run();

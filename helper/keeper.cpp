@@ -191,7 +191,7 @@ void Keeper::forget(std::string_view name) {
     std::erase_if(kept_, [&](const Kept& kept) { return kept.file.name == name; });
 }
 
-Result<int> Keeper::run(const Work& work) {
+Result<int> Keeper::run(const Work& work, const std::function<void()>& before_successor) {
     const sigset_t heard = signals_heard();
     // Whatever we inherited: dead workers shall be reported.
     (void)::signal(SIGCHLD, SIG_DFL);
@@ -208,6 +208,7 @@ Result<int> Keeper::run(const Work& work) {
             continue;
         }
         std::this_thread::sleep_for(delay_before(starts_)); // signals wait for the next worker
+        before_successor();
         if (auto spawned = spawn(work); !spawned)
             log_.warning("{}", spawned.error().message);
     }

@@ -70,7 +70,8 @@ public:
     /// Until a worker ends with 0 or hopeless_status, or leaves no contents to go on with, or the first one that makes
     /// contents fails before it is live. Signals to stop are passed on to it. Returns the exit status; an error if the
     /// first worker cannot be started. Call before there are threads.
-    [[nodiscard]] Result<int> run(const Work& work);
+    /// `before_successor` is called in this process before each worker but the first.
+    [[nodiscard]] Result<int> run(const Work& work, const std::function<void()>& before_successor = [] {});
 
 private:
     struct Kept {

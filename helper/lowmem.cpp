@@ -55,6 +55,14 @@ bool alone_in(const std::string& cgroup) {
     return seen;
 }
 
+struct Setting {
+    std::string_view file;
+    std::string_view value;
+    std::string_view unit_setting;
+};
+constexpr std::array settings{Setting{"memory.high", "max", "MemoryHigh=infinity"},
+                              Setting{"memory.swap.max", "0", "MemorySwapMax=0"}};
+
 } // namespace
 
 Result<void> become_io_flusher() {
@@ -97,30 +105,29 @@ Result<void> refuse_oom_kill() {
     return {};
 }
 
-void free_own_cgroup(const Log& log) {
-    struct Setting {
-        std::string_view file;
-        std::string_view value;
-        std::string_view unit_setting;
-    };
-    constexpr std::array settings{Setting{"memory.high", "max", "MemoryHigh=infinity"},
-                                  Setting{"memory.swap.max", "0", "MemorySwapMax=0"}};
-    const std::string cgroup = own_cgroup();
-    if (cgroup.empty())
+OwnCgroup::OwnCgroup(const Log& log) : path_(own_cgroup()) {
+    if (path_.empty())
         return;
-    if (!alone_in(cgroup)) {
-        log.notice("the cgroup {} has other processes too, so its memory limits are left as they are", cgroup);
+    if (!alone_in(path_)) {
+        log.notice("the cgroup {} has other processes too, so its memory limits are left as they are", path_);
+        path_.clear();
         return;
     }
     for (const Setting& setting : settings) {
-        const std::string path = fmt::format("{}/{}", cgroup, setting.file);
+        const std::string path = fmt::format("{}/{}", path_, setting.file);
         // Where the unit has set it, it may well forbid to write there.
         const int code = has_line(path, setting.value) ? 0 : write_text(path, setting.value);
         // Without the memory controller the files are missing, and with them the limits.
         if (code != 0 && code != ENOENT)
             log.warning("could not set {} of {} ({}): a limit there could stall the helper; set {} in its unit",
-                        setting.file, cgroup, errno_text(code), setting.unit_setting);
+                        setting.file, path_, errno_text(code), setting.unit_setting);
     }
+}
+
+void OwnCgroup::free_again() const {
+    if (!path_.empty())
+        for (const Setting& setting : settings)
+            (void)write_text(fmt::format("{}/{}", path_, setting.file), setting.value);
 }
 
 void unthrottle_writeback(unsigned device, const Log& log) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "error.hpp"
 #include "log.hpp"
@@ -28,7 +29,17 @@ void steady_malloc();
 
 /// No throttling and no swapping of this process's cgroup (version 2), provided that the process is alone in it: so
 /// before it starts others. Best effort: the warning says what to do where it is not permitted.
-void free_own_cgroup(const Log& log);
+class OwnCgroup {
+public:
+    explicit OwnCgroup(const Log& log);
+
+    /// Once more, before a worker starts: under a memory.high that somebody has set since, every bit of memory that it
+    /// asks for would cost it two seconds of sleep (the kernel's MEMCG_MAX_HIGH_DELAY_JIFFIES).
+    void free_again() const;
+
+private:
+    std::string path_; ///< empty: not ours alone
+};
 
 /// Turns off the block layer's writeback throttling for vramswapN: made for disks that grow slow under writes, it would
 /// hold back swap-out. Only before the device is live: the kernel waits for all I/O of the device. Best effort.

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -38,7 +39,10 @@ int serve(const vramswap::Config& config, vramswap::KeeperLink keeper, const vra
 /// This process, which keeps what the worker must not lose.
 int keep(const vramswap::Config& config, bool contents_wait, const vramswap::Log& log) {
     auto prepared = vramswap::in_turn(vramswap::process::hold_signals_back, vramswap::process::refuse_core_dumps,
-                                      [&] { return vramswap::Daemon::prepare_keeper(config, log); });
+                                      [&] { return vramswap::Daemon::prepare_keeper(config); });
+    std::optional<vramswap::lowmem::OwnCgroup> cgroup;
+    if (prepared)
+        cgroup.emplace(log); // while this process is alone there
     const auto writer = vramswap::LogWriter::start();
     if (!writer)
         log.warning("{}", writer.error().message);
@@ -53,7 +57,8 @@ int keep(const vramswap::Config& config, bool contents_wait, const vramswap::Log
         return wrong ? failure(contents_wait, vramswap::hopeless_status) : EXIT_FAILURE;
     }
     vramswap::Keeper keeper(std::move(*fds), log);
-    const auto status = keeper.run([&](vramswap::KeeperLink link) { return serve(config, std::move(link), log); });
+    const auto status = keeper.run([&](vramswap::KeeperLink link) { return serve(config, std::move(link), log); },
+                                   [&] { cgroup->free_again(); });
     if (!status)
         log.error("{}", status.error().message);
     if (!status)

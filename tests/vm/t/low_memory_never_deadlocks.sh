@@ -89,6 +89,7 @@ while [ "$SECONDS" -lt "$end" ]; do
 	say "$(grep -h . /proc/pressure/memory | tr '\n' ' ' | cut -c 1-120) verified ${now:-0}"
 	# And killed it is, with no page free.
 	kill_worker 0
+	assert_eq "$(cat /sys/fs/cgroup/helper/memory.high)" max "memory.high of the helper, which would slow its start"
 	before=$moved
 	read -ra disk </sys/block/vramswap0/stat
 	moved=$((disk[2] + disk[6]))
