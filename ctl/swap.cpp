@@ -19,6 +19,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
@@ -46,6 +47,18 @@ Result<DeviceInfo> wait_live(Control& control, const SwapOnCommand& command) {
                           : pass_on(device);
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
+}
+
+/// Held by whoever prepares the device; udev does not look into a device that is locked so (systemd's "Locking Block
+/// Device Access").
+Result<Fd> lock_node(std::uint32_t index) {
+    const std::string node = node_of(index);
+    Fd fd(::open(node.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd)
+        return fail(errno, "{} cannot be opened: {}", node, errno_text(errno));
+    if (::flock(fd.get(), LOCK_EX) != 0)
+        return fail(errno, "{} cannot be locked: {}", node, errno_text(errno));
+    return fd;
 }
 
 /// Has it been through mkswap? The signature is at the end of the first page.
@@ -114,6 +127,11 @@ Result<void> run_swap_on(const SwapOnCommand& command) {
     auto device = wait_live(*control, command);
     if (!device)
         return pass_on(device);
+    const auto lock = lock_node(command.device);
+    if (!lock)
+        return std::unexpected(lock.error());
+    if (find_swap(read_swaps(), command.device)) // another was quicker
+        return {};
     return in_turn([&] { return prepare(*device); }, [&] { return swap_on(command.device, *priority); });
 }
 

@@ -42,7 +42,11 @@ wait "$helper"
 
 start_helper 0 256M
 assert_eq "$(status_of hold_timeout_ms)" 77000 "hold time"
-vramswapctl swap-on 0
+for _ in 1 2 3; do
+	vramswapctl swap-on 0 &
+	calls+=($!)
+done
+for call in "${calls[@]}"; do wait "$call"; done
 vramswapctl swap-on 0
 assert_eq "$(status_of swap.priority)" 7 "priority"
 vramswapctl status
