@@ -27,14 +27,14 @@ namespace vramswap::ctl {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds interval{100}; // of looking whether it is time
 
 std::string node_of(std::uint32_t index) {
     return fmt::format("/dev/vramswap{}", index);
 }
 
 /// Waits until a helper serves the device.
-Result<DeviceInfo> wait_live(Control& control, const SwapOnCommand& command) {
-    const auto until = Clock::now() + command.wait;
+Result<DeviceInfo> wait_live(Control& control, const SwapOnCommand& command, Clock::time_point until) {
     for (;;) {
         auto device = control.device(command.device);
         if (device && device->state == VRAMSWAP_STATE_LIVE)
@@ -45,19 +45,24 @@ Result<DeviceInfo> wait_live(Control& control, const SwapOnCommand& command) {
             return device ? fail(ETIMEDOUT, "vramswap{} is {}, not live: start its helper (vramswapctl start {})",
                                  command.device, state_word(device->state), command.device)
                           : pass_on(device);
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        std::this_thread::sleep_for(interval);
     }
 }
 
 /// Held by whoever prepares the device; udev does not look into a device that is locked so (systemd's "Locking Block
 /// Device Access").
-Result<Fd> lock_node(std::uint32_t index) {
+Result<Fd> lock_node(std::uint32_t index, Clock::time_point until) {
     const std::string node = node_of(index);
     Fd fd(::open(node.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd)
         return fail(errno, "{} cannot be opened: {}", node, errno_text(errno));
-    if (::flock(fd.get(), LOCK_EX) != 0)
-        return fail(errno, "{} cannot be locked: {}", node, errno_text(errno));
+    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return fail(errno, "{} cannot be locked: {}", node, errno_text(errno));
+        if (Clock::now() >= until)
+            return fail(ETIMEDOUT, "another program has locked {} (lslocks shows which): end it, or wait for it", node);
+        std::this_thread::sleep_for(interval);
+    }
     return fd;
 }
 
@@ -77,7 +82,7 @@ Result<bool> has_signature(const std::string& node) {
 Result<void> prepare(const DeviceInfo& device) {
     const std::string node = node_of(device.index);
     if (device.used == 0) // a signature there would be what an earlier device left in the same memory
-        return run_program({"mkswap", "--label", fmt::format("vramswap{}", device.index), node});
+        return run_program({"mkswap", "--lock=no", "--label", fmt::format("vramswap{}", device.index), node});
     const auto prepared = has_signature(node);
     if (!prepared)
         return std::unexpected(prepared.error());
@@ -124,14 +129,17 @@ Result<void> run_swap_on(const SwapOnCommand& command) {
     auto control = Control::open();
     if (!control)
         return pass_on(control);
-    auto device = wait_live(*control, command);
-    if (!device)
-        return pass_on(device);
-    const auto lock = lock_node(command.device);
+    const auto until = Clock::now() + command.wait;
+    if (auto live = wait_live(*control, command, until); !live)
+        return pass_on(live);
+    const auto lock = lock_node(command.device, until);
     if (!lock)
         return std::unexpected(lock.error());
     if (find_swap(read_swaps(), command.device)) // another was quicker
         return {};
+    const auto device = wait_live(*control, command, until); // as it is now that nobody else prepares it
+    if (!device)
+        return std::unexpected(device.error());
     return in_turn([&] { return prepare(*device); }, [&] { return swap_on(command.device, *priority); });
 }
 

@@ -39,6 +39,7 @@ Result<void> CudaEngine::give_up_path(const std::string& why) {
     remarks_ = fmt::format("not by {}, as --cuda-path says ({}); contents are worth more",
                            name_of(path_.value_or(CudaPath::engine)), why);
     path_ = CudaPath::engine;
+    paths_ = CudaPaths();
     return {};
 }
 

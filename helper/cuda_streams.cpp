@@ -56,7 +56,7 @@ std::string CudaPaths::text() const {
 Result<std::unique_ptr<CudaStreams>> CudaStreams::make(const CudaApi& api, const CudaKernels* kernels,
                                                        const CudaPaths& paths, const CudaReach& words,
                                                        std::size_t room) {
-    assert(words.bytes.size() >= words_room);
+    assert(words.bytes.size() >= words_room && !paths.polling());
     const CudaReach second = words.part(line, line);
     auto reads = CudaTrack::make(api, words.bytes.first(line), words.address, room);
     if (!reads)

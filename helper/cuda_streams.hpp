@@ -16,7 +16,7 @@
 
 namespace vramswap {
 
-/// Which path is taken for how many copies at once, in each direction. Never CudaPath::poll.
+/// Which path is taken for how many copies at once, in each direction. CudaPath::poll is all of them or none.
 class CudaPaths {
 public:
     /// So many numbers of copies are told apart: 1, 2, 4 and so on.

@@ -46,7 +46,12 @@ void tell_capacity(const Config& config, const Record& record, const Log& log) {
         log.notice("the device gets {}; the size that is asked for is {}", size_text(record.capacity), asked);
 }
 
-/// In the GPU. That it is too full is an error, whatever else could store the bytes: RAM was not what was wanted.
+/// No other engine is tried. A GPU that is merely full is no reason to store in RAM, of which there is too little
+/// already.
+bool final(const Config& config, const Error& why) {
+    return config.engine == EngineChoice::cuda || why.code == ENOMEM;
+}
+
 Result<std::unique_ptr<Engine>> sized(std::unique_ptr<CudaEngine> cuda, const Config& config, Record& record,
                                       std::uint64_t vram_taken, const Log& log) {
     auto memory = cuda->memory();
@@ -79,7 +84,7 @@ Result<std::unique_ptr<Engine>> make(const Config& config, Record& record, std::
             auto engine = sized(std::move(*cuda), config, record, vram_taken, log);
             return engine ? std::move(engine) : advise(engine.error());
         }
-        if (config.engine == EngineChoice::cuda)
+        if (final(config, cuda.error()))
             return advise(cuda.error());
         log.notice("the bytes go to host memory: {}", cuda.error().message);
     }
@@ -105,7 +110,7 @@ Result<std::unique_ptr<Engine>> resume(const Config& config, const Record& recor
 Result<void> fall_back(Config& config, const Record& record, const Error& why, const Log& log) {
     if (record.engine != EngineChoice::cuda)
         return std::unexpected(why);
-    if (config.engine == EngineChoice::cuda)
+    if (final(config, why))
         return advise(why);
     log.notice("the bytes go to host memory: {}", why.message);
     config.engine = EngineChoice::host;

@@ -22,12 +22,15 @@
 namespace vramswap::lowmem {
 namespace {
 
-/// Writes a short text to a file of the kernel's. 0 or an errno.
-int write_text(const std::string& path, std::string_view text) {
-    const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+/// Writes a short text to a file of the kernel's that has just been opened, or was then not. 0 or an errno.
+int write_text(const Fd& fd, std::string_view text) {
     if (!fd)
         return errno;
-    return ::write(fd.get(), text.data(), text.size()) < 0 ? errno : 0;
+    return ::pwrite(fd.get(), text.data(), text.size(), 0) < 0 ? errno : 0;
+}
+
+int write_text(const std::string& path, std::string_view text) {
+    return write_text(Fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC)), text);
 }
 
 /// Is this already the first line of that file?
@@ -105,29 +108,31 @@ Result<void> refuse_oom_kill() {
     return {};
 }
 
-OwnCgroup::OwnCgroup(const Log& log) : path_(own_cgroup()) {
-    if (path_.empty())
+OwnCgroup::OwnCgroup(const Log& log) {
+    const std::string cgroup = own_cgroup();
+    if (cgroup.empty())
         return;
-    if (!alone_in(path_)) {
-        log.notice("the cgroup {} has other processes too, so its memory limits are left as they are", path_);
-        path_.clear();
+    if (!alone_in(cgroup)) {
+        log.notice("the cgroup {} has other processes too, so its memory limits are left as they are", cgroup);
         return;
     }
+    files_.reserve(settings.size());
     for (const Setting& setting : settings) {
-        const std::string path = fmt::format("{}/{}", path_, setting.file);
+        const std::string path = fmt::format("{}/{}", cgroup, setting.file);
+        files_.emplace_back(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
         // Where the unit has set it, it may well forbid to write there.
-        const int code = has_line(path, setting.value) ? 0 : write_text(path, setting.value);
+        const int code = has_line(path, setting.value) ? 0 : write_text(files_.back(), setting.value);
         // Without the memory controller the files are missing, and with them the limits.
         if (code != 0 && code != ENOENT)
             log.warning("could not set {} of {} ({}): a limit there could stall the helper; set {} in its unit",
-                        setting.file, path_, errno_text(code), setting.unit_setting);
+                        setting.file, cgroup, errno_text(code), setting.unit_setting);
     }
 }
 
-void OwnCgroup::free_again() const {
-    if (!path_.empty())
-        for (const Setting& setting : settings)
-            (void)write_text(fmt::format("{}/{}", path_, setting.file), setting.value);
+void OwnCgroup::free_again() const noexcept {
+    for (std::size_t i = 0; i < files_.size(); ++i)
+        if (files_[i])
+            (void)write_text(files_[i], settings.at(i).value);
 }
 
 void unthrottle_writeback(unsigned device, const Log& log) {

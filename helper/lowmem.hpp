@@ -4,9 +4,10 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
+#include <vector>
 
 #include "error.hpp"
+#include "fd.hpp"
 #include "log.hpp"
 
 namespace vramswap::lowmem {
@@ -34,11 +35,12 @@ public:
     explicit OwnCgroup(const Log& log);
 
     /// Once more, before a worker starts: under a memory.high that somebody has set since, every bit of memory that it
-    /// asks for would cost it two seconds of sleep (the kernel's MEMCG_MAX_HIGH_DELAY_JIFFIES).
-    void free_again() const;
+    /// asks for would cost it two seconds of sleep (the kernel's MEMCG_MAX_HIGH_DELAY_JIFFIES). Opens no file: to look
+    /// one up may take locks of those who wait for memory.
+    void free_again() const noexcept;
 
 private:
-    std::string path_; ///< empty: not ours alone
+    std::vector<Fd> files_; ///< one for each setting; none if the cgroup is not ours alone
 };
 
 /// Turns off the block layer's writeback throttling for vramswapN: made for disks that grow slow under writes, it would

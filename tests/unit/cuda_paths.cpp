@@ -233,6 +233,28 @@ TEST_CASE("programs that poll are refused where they would not all fit") {
     REQUIRE(third.error().message.find("20 multiprocessors") != std::string::npos);
 }
 
+TEST_CASE("lanes of contents taken over copy by the engines where no program that polls fits any more") {
+    CudaRig rig("processors=20");
+    rig.open();
+    auto inherited = duplicates(rig.engine->kept());
+    rig.lane.reset();
+    rig.engine->unbind();
+    auto made = CudaEngine::make({.path = CudaPath::poll, .contents = true, .libcuda = fake_library});
+    REQUIRE(made.has_value());
+    rig.engine = std::move(*made);
+    REQUIRE(rig.engine->adopt(rig.capacity, inherited).has_value());
+    REQUIRE(rig.engine->bind(rig.staging).has_value());
+    const auto first = rig.engine->lane(0, cuda_depth);
+    const auto second = rig.engine->lane(1, cuda_depth);
+    auto third = rig.engine->lane(2, cuda_depth);
+    REQUIRE((first.has_value() && second.has_value() && third.has_value()));
+    REQUIRE((*third)->begin().has_value());
+    rig.lane = std::move(*third);
+    rig.fake.mark();
+    scatter(rig, 1);
+    REQUIRE(rig.fake.called() == "cuMemcpyDtoHAsync cuMemcpyHtoDAsync cuStreamWriteValue32 ");
+}
+
 TEST_CASE("more copies than one call takes, and than a copier has room for") {
     for (const CudaPath path : cuda_paths) {
         INFO(name_of(path));

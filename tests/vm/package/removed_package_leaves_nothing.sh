@@ -43,6 +43,11 @@ assert_eq "$(vramswapctl status 0 --noheadings --output STATE)" empty "state of 
 systemctl start vramswap@0
 swap_is 100 || die "swap is not on"
 
+systemctl enable vramswap@1
+apt-get -q -y remove vramswap
+systemctl suspend
+wait_for "[ \"\$(journalctl -b -k --grep 'PM: suspend exit' | grep -c exit)\" -ge 2 ]" 60
+say "slept without the package"
 apt-get -q -y purge vramswap vramswap-dkms
 ! swap_is_on || die "swap is still on"
 [ ! -e /sys/module/vramswap ] || die "the module is still loaded"
