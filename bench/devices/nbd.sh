@@ -6,7 +6,7 @@ device_up() {
 	local device=/dev/nbd$variant
 	need nbdkit nbd-client
 	share nbd nbds_max=8 max_part=0
-	serve nbdkit --foreground --unix "$state/socket" memory "$1M"
+	serve nbdkit --foreground --unix "$state/socket" memory "$1M" allocator=malloc
 	served "$state/socket"
 	nbd-client -unix "$state/socket" "$device" -connections "$variant" -block-size 4096 >"$state/client" 2>&1 ||
 		die "$(tail -n1 "$state/client")"

@@ -64,6 +64,8 @@ def points(processors):
 DEFAULT_SCHEDULER_POINTS = ("randread-4k-d1", "randwrite-4k-d1", "randread-4k-d32", "read-128k-d4", "write-128k-d4")
 
 WORKLOADS = ("random", "stress-ng", "sort")
+LONG_WORKLOADS = ("stress-ng",)
+LONG_ROUNDS = 2  # so many of the rounds have those
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Plan:
     """One run of the bench."""
 
     rounds: int = 5
+    minutes: float = 50
     seconds: float = 0.5  # each point
     warm_up: float = 0.1  # before each point
     size_mib: int = 192  # each device

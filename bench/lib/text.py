@@ -113,7 +113,9 @@ class Report:
             lines.append("- CPU per I/O was not measured: this kernel takes an idle processor for a busy one")
         if machine["note"]:
             lines.append(f"- {machine['note']}")
-        return lines + [f"- {name} is missing: {why}" for name, why in self.result["missing"].items()] + [""]
+        lines += [f"- {name} is missing: {why}" for name, why in self.result["missing"].items()]
+        lines += [f"- **{name} failed, and was measured no more: {why}**" for name, why in self.result["failed"].items()]
+        return lines + [""]
 
     def goals(self):
         rows = []

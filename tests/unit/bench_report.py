@@ -82,6 +82,7 @@ def canned(emulated=True):
         },
         "plan": {"rounds": 3, "seconds": 0.5, "size_mib": 192, "work_mib": 64, "ram_mib": 36},
         "missing": {"file": "no disk"},
+        "failed": {"nbd:1": "its server ended"},
         "felt_alone": [0.01],
         "samples": samples,
     }
@@ -179,6 +180,7 @@ class Report(unittest.TestCase):
         self.assertIn("| **vramswap:host** | 54.0k |", words)
         self.assertIn("![A](a.svg)", words)
         self.assertIn("file is missing: no disk", words)
+        self.assertIn("nbd:1 failed, and was measured no more: its server ended", words)
 
     def test_a_run_of_nothing_has_a_report(self):
         self.assertIn("not measured", text.Report(canned() | {"samples": []}).markdown([]))
