@@ -26,7 +26,7 @@ device_up() {
 	serve "$bin/vramswapd" --device "${device#vramswap}" --size "$1M" --engine "$variant"
 	for ((tries = 0; tries < 600; tries++)); do
 		[ "$(cat "/sys/block/$device/size")" = 0 ] || break
-		[ ! -s "$state/pid" ] || kill -0 "$(cat "$state/pid")" 2>/dev/null || die "vramswapd ended: $(tail -n1 "$state/log")"
+		server_lives || die "vramswapd ended: $(tail -n1 "$state/log")"
 		sleep 0.1
 	done
 	echo "/dev/$device"

@@ -27,7 +27,7 @@ def measure(servers):
     before = {device: _runs(pids) for device, pids in servers.items()}
     time.sleep(WINDOW)
     for device, (nanoseconds, _times) in before.items():
-        if nanoseconds == 0: # it has run, to get where it is
+        if nanoseconds == 0:  # it has run, to get where it is
             raise RuntimeError(f"this kernel does not count what {device} does (CONFIG_SCHED_INFO)")
     samples = []
     for device, pids in servers.items():

@@ -19,7 +19,7 @@ export HELPER=$PWD/vramswapd-over-fake
 # swap_torture while COMMAND... is run, to the end of both.
 swapped_while() {
 	local torture
-	cg_run 40M swap_torture --size 52M --procs 2 --passes 1 --json >torture.json 2>torture.log &
+	cg_run 32M swap_torture --size 52M --procs 2 --passes 1 --json >torture.json 2>torture.log &
 	torture=$!
 	wait_for "at_least $(($(vmstat_of pswpin) + 1500)) vmstat_of pswpin" 60
 	"$@"
@@ -61,7 +61,7 @@ swap_on
 take_counters before
 swapped_while killed_thrice
 take_counters after
-counters_agree before after 8
+counters_agree before after 16
 swapoff /dev/vramswap0
 stop_helper 0
 
