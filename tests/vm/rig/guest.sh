@@ -73,6 +73,8 @@ guest_memory() {
 build_qemu() {
 	local kernel initramfs args="console=ttyS0 loglevel=5 printk.time=1 printk.devkmsg=on panic=-1 oops=panic"
 	args+=" mitigations=off nokaslr sysrq_always_enabled $WATCHDOGS vm_init=$G_INIT"
+	# An emulated processor is late for the clock's watchdog now and then, and with the HPET all is half as quick.
+	args+=" tsc=reliable"
 	# Waits for grace periods are most of what loading, unloading and swapoff cost a guest.
 	is_own_kernel "$G_KERNEL" || args+=" rcupdate.rcu_expedited=1"
 	args+=" $G_ARGS"
