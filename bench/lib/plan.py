@@ -63,7 +63,7 @@ def points(processors):
 # What is measured with a device's own scheduler too, if that is not "none".
 DEFAULT_SCHEDULER_POINTS = ("randread-4k-d1", "randwrite-4k-d1", "randread-4k-d32", "read-128k-d4", "write-128k-d4")
 
-WORKLOADS = ("random", "stress-ng", "sort")
+WORKLOADS = ("random", "random-jobs", "stress-ng", "sort")
 LONG_WORKLOADS = ("stress-ng",)
 LONG_ROUNDS = 2  # so many of the rounds have those
 

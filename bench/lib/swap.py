@@ -33,9 +33,9 @@ def run(*command):
 # --- the workloads: a command, how much RAM it may have, and what its output, or what it left, says ---
 
 
-def random_work(plan):
+def random_work(plan, threads=1):
     """Its time is that of its stages: how long a program takes to start is not the device's doing."""
-    command = [f"{PROGRAMS}/swap_load", str(plan.work_mib), str(witness.PROCESSORS), str(plan.seed)]
+    command = [f"{PROGRAMS}/swap_load", str(plan.work_mib), str(threads), str(plan.seed)]
 
     def judge(output):
         stages = json.loads(output)
@@ -44,6 +44,11 @@ def random_work(plan):
         return {"stages": stages, "seconds": sum(stage["seconds"] for stage in stages.values())}
 
     return command, plan.ram_mib, judge
+
+
+def random_jobs(plan):
+    """With a thread for each processor: nothing is left for a server but what they do not take."""
+    return random_work(plan, witness.PROCESSORS)
 
 
 def stress_ng(plan):
@@ -89,7 +94,7 @@ def sort(plan):
     return command, plan.ram_mib, judge
 
 
-WORKLOADS = {"random": random_work, "stress-ng": stress_ng, "sort": sort}
+WORKLOADS = {"random": random_work, "random-jobs": random_jobs, "stress-ng": stress_ng, "sort": sort}
 
 
 # --- running them ---

@@ -166,13 +166,12 @@ class Report:
                 self.felt(key),
             ]
 
-        head = ["swap", "time", "fault p50", "p99", "p99.9", "PSI some", "full", "out", "in", "felt"]
+        head = ["swap", "time", "fault p50", "p99", "p99.9", "PSI some", "full", "MiB out", "MiB in", "felt"]
         return section(title, head, self.rows([workload], cells))
 
     def swapped(self, key, counter):
-        """Pages swapped, as a multiple of what the workload has."""
-        pages = self.result["plan"]["work_mib"] << 8
-        return self.plain_cell(key, lambda sample: sample["vmstat"][counter] / pages, "{:.1f}×".format)
+        """Memory swapped, MiB."""
+        return self.plain_cell(key, lambda sample: sample["vmstat"][counter] / 256, "{:.0f}".format)
 
     def felt(self, key):
         """The unrelated command's time, as a multiple of what it takes without load."""
@@ -211,6 +210,7 @@ class Report:
             *self.sequential(),
             *self.jobs(),
             *self.swap("random", "Swap: fill, read at random, rewrite at random, read in sequence"),
+            *self.swap("random-jobs", "Swap: the same, with a thread for each processor"),
             *self.swap("stress-ng", "Swap: stress-ng flips every bit and verifies"),
             *self.swap("sort", "Swap: sort"),
             *self.idle(),
