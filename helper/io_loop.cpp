@@ -140,8 +140,8 @@ void IoLoop::answer(std::uint32_t number, const Completion& completion) noexcept
                                .generation = slot.generation});
 }
 
-/// (4) Asks the lane for what it has finished, (5) publishes the answers, and lets the kernel end the requests with one
-/// ENTER for all of them, unless a submitter that waits for one takes them.
+/// (4) Asks the lane for what it has finished, and (5) publishes the answers. The kernel is to be told, unless a
+/// submitter that waits for one takes them.
 std::size_t IoLoop::publish() noexcept {
     if (in_lane_ == 0)
         return 0;
@@ -157,8 +157,7 @@ std::size_t IoLoop::publish() noexcept {
     for (std::uint32_t i = 0; i < count; ++i)
         VRAMSWAP_PROBE(cqe_published, parts_.queue, completions_[i].token, table_[completions_[i].token].generation);
     in_lane_ -= done;
-    if (!parts_.ring.kernel_reaps())
-        enter(0);
+    untold_ = !parts_.ring.kernel_reaps() || untold_;
     return done;
 }
 
@@ -169,13 +168,18 @@ bool IoLoop::pass() noexcept {
         return true;
     const std::size_t submitted = submit();
     const std::size_t published = publish();
+    if (untold_ && parts_.ring.peek() != 0)
+        enter(0, 0);
     return taken != 0 || submitted != 0 || published != 0;
 }
 
-void IoLoop::enter(std::uint32_t flags) noexcept {
-    const int taken = parts_.kernel.enter(parts_.queue, flags, parts_.ring.head()); // (J)
-    if (taken < 0 && taken != -EINTR)
-        end(EndCause::kernel, -taken);
+/// One ENTER for all that was published. What it returned.
+int IoLoop::enter(std::uint32_t flags, std::uint32_t spin_us) noexcept {
+    const int result = parts_.kernel.enter(parts_.queue, flags, parts_.ring.head(), spin_us); // (J)
+    if (result < 0 && result != -EINTR)
+        end(EndCause::kernel, -result);
+    untold_ = false;
+    return result;
 }
 
 /// The lane has transfers in flight, so this thread must come back to poll: it never sleeps in ENTER here.
@@ -187,35 +191,55 @@ void IoLoop::wait_for_lane() noexcept {
     const policy::PollDelay how = policy::poll_delay(fruitless_++, parts_.cpus);
     delay(how);
     if (how.ask_session)
-        enter(0);
+        enter(0, 0);
 }
 
-/// Looks at the SQ tail for as long as the policy says. True if there is work.
-bool IoLoop::spin_for_work() noexcept {
-    const auto budget = parts_.spin.budget();
-    if (budget.count() == 0)
-        return false;
+/// Looks at the SQ tail for so long. True if there is work.
+bool IoLoop::meets_work(std::chrono::nanoseconds budget) noexcept {
     const auto until = Clock::now() + budget;
     for (unsigned looks = 1; parts_.ring.peek() == 0; ++looks) {
         pause();
         if (looks % looks_per_clock == 0 && Clock::now() >= until)
             return false;
     }
-    parts_.spin.met_work();
     return true;
 }
 
-void IoLoop::sleep_for_work() noexcept {
+/// Nothing is left to do: waits in ENTER, which is told of the CQEs by the way, or at first here if that promises to be
+/// short.
+void IoLoop::wait_for_work() noexcept {
+    using std::chrono::microseconds;
+    const auto here = parts_.spin.before_enter();
+    const auto there = std::chrono::ceil<microseconds>(parts_.spin.budget() - here);
     const auto before = Clock::now();
-    enter(VRAMSWAP_ENTER_WAIT);
-    parts_.spin.slept(Clock::now() - before);
+    if (here.count() != 0) {
+        if (untold_)
+            enter(0, 0);
+        if (ended_)
+            return;
+        if (meets_work(here)) {
+            parts_.spin.met_work();
+            return;
+        }
+    }
+    const int result = enter(VRAMSWAP_ENTER_WAIT, static_cast<std::uint32_t>(there.count()));
+    if (result < 0)
+        return;
+    if ((static_cast<std::uint32_t>(result) & VRAMSWAP_ENTER_SLEPT) != 0)
+        parts_.spin.slept(Clock::now() - before);
+    else
+        parts_.spin.met_work();
 }
 
 void IoLoop::idle() noexcept {
-    if (in_lane_ != 0 || waiting_count_ != 0)
+    if (in_lane_ == 0 && waiting_count_ == 0) {
+        wait_for_work();
+        return;
+    }
+    if (untold_)
+        enter(0, 0);
+    else
         wait_for_lane();
-    else if (!spin_for_work())
-        sleep_for_work();
 }
 
 /// After the end: waits until the lane holds no transfer any more. A transfer that ended after the contents went to a

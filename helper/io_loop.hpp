@@ -64,9 +64,9 @@ private:
 
     void idle() noexcept;
     void wait_for_lane() noexcept;
-    [[nodiscard]] bool spin_for_work() noexcept;
-    void sleep_for_work() noexcept;
-    void enter(std::uint32_t flags) noexcept;
+    void wait_for_work() noexcept;
+    [[nodiscard]] bool meets_work(std::chrono::nanoseconds budget) noexcept;
+    int enter(std::uint32_t flags, std::uint32_t spin_us) noexcept;
     void end(policy::EndCause cause, int code) noexcept;
     [[nodiscard]] bool drain() noexcept;
 
@@ -76,6 +76,7 @@ private:
     std::vector<Completion> completions_; ///< scratch for poll
     std::size_t waiting_count_ = 0;
     std::size_t in_lane_ = 0; ///< accepted by the lane, not yet completed
+    bool untold_ = false;     ///< CQEs are published that the kernel was not told of
     unsigned fruitless_ = 0;  ///< polls in a row that brought nothing
     bool ended_ = false;
     LoopEnd end_;

@@ -18,6 +18,9 @@ constexpr nanoseconds wake_up_cost = microseconds(50);
 /// The shortest look, as a part of the longest; less is not worth reading the clock for.
 constexpr int shortest_part = 32;
 
+/// The longest look before ENTER: a page fault's work after the last one, and not much of another task's time.
+constexpr nanoseconds longest_before_enter = microseconds(20);
+
 /// The rule that was configured, or the usual one, which is known to be right.
 SizeRule rule_or(const std::optional<SizeRule>& rule, std::string_view usual) {
     return rule ? *rule : SizeRule::parse(usual).value_or(SizeRule::of(0));
@@ -68,13 +71,18 @@ void Spin::grow() noexcept {
     budget_ = std::min(limit_, std::max(budget_ * 2, limit_ / shortest_part));
 }
 
+nanoseconds Spin::before_enter() const noexcept {
+    return undisturbed_ ? std::min(budget_, longest_before_enter) : nanoseconds(0);
+}
+
 void Spin::met_work() noexcept {
+    undisturbed_ = true;
     grow();
 }
 
-void Spin::slept(nanoseconds asleep) noexcept {
-    const nanoseconds gap = budget_ + std::max(asleep - wake_up_cost, nanoseconds(0));
-    if (gap <= limit_) {
+void Spin::slept(nanoseconds gap) noexcept {
+    undisturbed_ = false;
+    if (gap - wake_up_cost <= limit_) {
         grow();
         return;
     }

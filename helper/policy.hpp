@@ -45,26 +45,34 @@ inline constexpr unsigned max_chunks = 192;
 ///
 /// Looking is worth it only if work comes within `limit`. So the time shrinks towards nothing while looking finds
 /// nothing, and grows back when work came so soon after falling asleep that a longer look would have met it.
+///
+/// The kernel looks better: it knows when another task wants the processor. Only while that has met work without sleep
+/// is it worth saving the call, and looking here for a moment first.
 class Spin {
 public:
     /// `limit`: the longest look. With one CPU the looker keeps the submitter from running, so there is no looking.
     Spin(std::chrono::nanoseconds limit, unsigned cpus) noexcept
         : limit_(cpus > 1 ? limit : std::chrono::nanoseconds(0)), budget_(limit_) {}
 
-    /// How long to look this time.
+    /// How long to look this time, in all.
     [[nodiscard]] std::chrono::nanoseconds budget() const noexcept { return budget_; }
 
-    /// Looking met work.
+    /// How much of that to look here; the rest in ENTER.
+    [[nodiscard]] std::chrono::nanoseconds before_enter() const noexcept;
+
+    /// Looking met work, here or in ENTER.
     void met_work() noexcept;
 
-    /// Looking for the whole budget met nothing; work came after `asleep` (falling asleep and waking up included).
-    void slept(std::chrono::nanoseconds asleep) noexcept;
+    /// Looking met nothing, or another task wanted the processor; work came `gap` after the last, falling asleep and
+    /// waking up included.
+    void slept(std::chrono::nanoseconds gap) noexcept;
 
 private:
     void grow() noexcept;
 
     std::chrono::nanoseconds limit_;
     std::chrono::nanoseconds budget_;
+    bool undisturbed_ = false; ///< the last look met work
 };
 
 /// What to do between two polls of a lane that has transfers in flight.

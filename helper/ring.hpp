@@ -116,8 +116,10 @@ public:
     Doorbell& operator=(Doorbell&&) = delete;
     virtual ~Doorbell() = default;
 
-    /// VRAMSWAP_IOC_ENTER: the number of CQEs taken, or an errno made negative. Any thread may call it for its queue.
-    [[nodiscard]] virtual int enter(unsigned queue, std::uint32_t flags, std::uint32_t sq_head) noexcept = 0;
+    /// VRAMSWAP_IOC_ENTER: the number of CQEs taken and VRAMSWAP_ENTER_SLEPT, or an errno made negative. `spin_us`: how
+    /// long it may wait awake. Any thread may call it for its queue.
+    [[nodiscard]] virtual int enter(unsigned queue, std::uint32_t flags, std::uint32_t sq_head,
+                                    std::uint32_t spin_us) noexcept = 0;
 };
 
 } // namespace vramswap

@@ -80,8 +80,9 @@ Result<void> RingClient::stop() {
     return {};
 }
 
-int RingClient::enter(unsigned queue, std::uint32_t flags, std::uint32_t sq_head) noexcept {
-    const vramswap_enter request{.queue = queue, .flags = flags, .sq_head = sq_head, .reserved0 = 0, .reserved1 = 0};
+int RingClient::enter(unsigned queue, std::uint32_t flags, std::uint32_t sq_head, std::uint32_t spin_us) noexcept {
+    const vramswap_enter request{
+        .queue = queue, .flags = flags, .sq_head = sq_head, .spin_us = spin_us, .reserved0 = 0};
     const int taken = ::ioctl(fd_.get(), VRAMSWAP_IOC_ENTER, &request);
     return taken >= 0 ? taken : -errno;
 }

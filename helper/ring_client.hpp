@@ -37,7 +37,7 @@ public:
     /// Orderly stop: on success all waiting and later calls of enter return -ESHUTDOWN.
     [[nodiscard]] Result<void> stop();
 
-    int enter(unsigned queue, std::uint32_t flags, std::uint32_t sq_head) noexcept override;
+    int enter(unsigned queue, std::uint32_t flags, std::uint32_t sq_head, std::uint32_t spin_us) noexcept override;
 
     // What ATTACH told; valid after it.
     [[nodiscard]] unsigned device() const noexcept { return device_; }

@@ -9,6 +9,8 @@
 #include <optional>
 #include <set>
 
+#include "vramswap.h"
+
 namespace vramswap {
 namespace {
 
@@ -110,7 +112,8 @@ constexpr std::array settings{
             [](Config& config, Value value) { return put(whole(value, 1, 64, "number of queues"), config.queues); }},
     Setting{"idle-spin",
             [](Config& config, Value value) {
-                return put(whole_time<std::chrono::microseconds>(value, 10000, "number of microseconds"), config.spin);
+                return put(whole_time<std::chrono::microseconds>(value, VRAMSWAP_MAX_SPIN_US, "number of microseconds"),
+                           config.spin);
             }},
     Setting{"cuda-path", set_cuda_path, true},
     Setting{"store", set_store, true},

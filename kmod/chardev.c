@@ -134,7 +134,7 @@ static int vs_chardev_enter(struct vs_session *session, void __user *arg)
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
 	if (args.queue >= queues || args.flags & ~VRAMSWAP_ENTER_WAIT ||
-	    args.reserved0 || args.reserved1)
+	    args.reserved0)
 		return -EINVAL;
 	/* Pairs with vs_device_start: who sees started also sees what START set up. */
 	if (!smp_load_acquire(&session->started))

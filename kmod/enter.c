@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ENTER: the helper has the kernel take its CQEs, and sleeps. */
+#include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 
 #include "vramswap.h"
+#include "compat.h"
 #include "trace.h"
 
 /*
@@ -10,6 +13,19 @@
  * (TAG_COMP_BATCH).
  */
 #define VS_ENTER_BATCH 32
+
+/* Looks at the SQ, with a pause each, between two looks at the clock. */
+#define VS_ENTER_LOOKS 16
+
+/* Is there anything to reap, and nobody who takes it without us? */
+static bool vs_enter_has_work(struct vs_channel *channel)
+{
+	if (READ_ONCE(channel->broken))
+		return true;
+	if (!vs_cq_peek(&channel->ring))
+		return false;
+	return !vs_handover_lasts(&channel->ring);
+}
 
 /*
  * Takes and ends what is ready, at most one request for each slot. Returns how many, or why the
@@ -21,6 +37,8 @@ static int vs_enter_reap(struct vs_queue *queue, struct vs_channel *channel)
 	unsigned int total = 0;
 	int count, ret;
 
+	if (!vs_enter_has_work(channel))
+		return 0;
 	do {
 		vs_fault_delay(VS_FAULT_late_claim);
 		ret = vs_reap_claim(queue, channel, done, VS_ENTER_BATCH, &count);
@@ -33,10 +51,33 @@ static int vs_enter_reap(struct vs_queue *queue, struct vs_channel *channel)
 }
 
 /*
- * Sleeps until there is work, a signal, or the end of the session. One thread at a time for each
- * queue.
+ * Waits awake for work, while this task is the only one that wants the CPU. True if there is some.
  */
-static int vs_enter_wait(struct vs_session *session, struct vs_channel *channel, u32 sq_head)
+static bool vs_enter_spin(struct vs_session *session, struct vs_channel *channel, u32 sq_head,
+			  u32 spin_us)
+{
+	u64 limit_ns = min(spin_us, VRAMSWAP_MAX_SPIN_US) * (u64)NSEC_PER_USEC;
+	u64 start_ns = local_clock();
+	unsigned int looks;
+
+	for (looks = 1; !vs_sq_has_past(&channel->ring, sq_head); looks++) {
+		if (!limit_ns || !single_task_running() || vs_compat_need_resched())
+			return false;
+		if (READ_ONCE(session->end) || signal_pending(current))
+			return false;
+		if (looks % VS_ENTER_LOOKS == 0 && local_clock() - start_ns >= limit_ns)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+/*
+ * Sleeps until there is work, a signal, or the end of the session. One thread at a time for each
+ * queue. *slept says whether it came to that.
+ */
+static int vs_enter_wait(struct vs_session *session, struct vs_channel *channel, u32 sq_head,
+			 bool *slept)
 {
 	DEFINE_WAIT(entry);
 	int ret = 0;
@@ -53,6 +94,7 @@ static int vs_enter_wait(struct vs_session *session, struct vs_channel *channel,
 			break;
 		}
 		schedule();
+		*slept = true;
 	}
 	finish_wait(&channel->wait, &entry);
 	vs_sleep_end(&channel->ring);
@@ -70,25 +112,27 @@ static void vs_enter_count(struct vs_queue *queue, bool waited)
 
 /*
  * The body of ENTER, for a session that was started, inside an ioctl on its file: channels and
- * staging stay valid. Returns the number of CQEs taken or a negative errno (uapi); for -EBADMSG the
- * caller must end the session.
+ * staging stay valid. Returns the number of CQEs taken and VRAMSWAP_ENTER_SLEPT, or a negative
+ * errno (uapi); for -EBADMSG the caller must end the session.
  */
 int vs_enter(struct vs_session *session, const struct vramswap_enter *args)
 {
 	struct vs_queue *queue = &session->device->queues[args->queue];
 	struct vs_channel *channel = &session->channels[args->queue];
-	bool wait = args->flags & VRAMSWAP_ENTER_WAIT;
-	int ret;
+	bool slept = false;
+	int ret, waited = 0;
 
 	vs_fault_kill(VS_FAULT_die_enter, session);
 	ret = vs_enter_reap(queue, channel);
 	vs_fault_kill(VS_FAULT_die_ended, session);
 	trace_vramswap_enter(queue, args->sq_head, ret);
-	wait = wait && !ret && !vs_sq_has_past(&channel->ring, args->sq_head);
-	if (wait)
-		ret = vs_enter_wait(session, channel, args->sq_head);
-	vs_enter_count(queue, wait);
+	if (ret >= 0 && (args->flags & VRAMSWAP_ENTER_WAIT) &&
+	    !vs_enter_spin(session, channel, args->sq_head, args->spin_us))
+		waited = vs_enter_wait(session, channel, args->sq_head, &slept);
+	vs_enter_count(queue, slept);
 	if (ret == -EBADMSG)
 		return ret;
-	return READ_ONCE(session->end) ?: ret;
+	if (READ_ONCE(session->end))
+		return READ_ONCE(session->end);
+	return waited ?: ret | (slept ? VRAMSWAP_ENTER_SLEPT : 0);
 }

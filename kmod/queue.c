@@ -64,9 +64,10 @@ static enum vramswap_stat_op vs_stat_op(struct request *rq)
 
 /*
  * (2) Copies a write into the slot and publishes the SQE. From then on the request may end at any
- * moment. Returns the generation that the slot went out with.
+ * moment. Returns the generation that the slot went out with. *spin says whether the submitter may
+ * wait for it awake, and is taken back if he should not.
  */
-static u32 vs_queue_send(struct vs_queue *queue, unsigned int index)
+static u32 vs_queue_send(struct vs_queue *queue, unsigned int index, u64 now_ns, bool *spin)
 {
 	struct vs_ring *ring = &queue->channel->ring;
 	struct vs_slot *slot = &queue->slots[index];
@@ -82,10 +83,11 @@ static u32 vs_queue_send(struct vs_queue *queue, unsigned int index)
 					    (size_t)index * queue->device->slot_size);
 	if (opcode != VRAMSWAP_OP_READ)
 		vs_map_set(&queue->device->map, offset, length);
-	WRITE_ONCE(slot->sent_ns, ktime_get_ns());
+	WRITE_ONCE(slot->sent_ns, now_ns);
 
 	spin_lock(&queue->submit_lock);
-	vs_spin_note(queue);
+	if (*spin)
+		*spin = vs_spin_note(queue);
 	sqe = vs_sq_reserve(ring);
 	generation = vs_slot_publish(&slot->owner);
 	*sqe = (struct vramswap_sqe){
@@ -179,7 +181,7 @@ static blk_status_t vs_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_
 		if (likely(gate == VS_GATE_SEND)) {
 			vs_fault_kill(VS_FAULT_die_request, queue->channel->session);
 			spin = last && vs_spin_may(rq);
-			generation = vs_queue_send(queue, index);
+			generation = vs_queue_send(queue, index, slot->start_ns, &spin);
 		}
 	}
 	if (last && !vs_queue_doorbell(queue) && spin)
@@ -351,11 +353,13 @@ void vs_queues_replay(struct vs_device *device)
 		struct vs_queue *queue = &device->queues[i];
 
 		for (s = 0; s < device->slots; s++) {
+			bool spin = false;
+
 			if (!queue->slots[s].rq)
 				continue;
 			vs_slot_note_held(&queue->slots[s], device);
 			vs_stats_add(&queue->replayed, 1);
-			vs_queue_send(queue, s);
+			vs_queue_send(queue, s, ktime_get_ns(), &spin);
 		}
 		vs_queue_doorbell(queue);
 	}

@@ -230,6 +230,16 @@ static inline void vs_handover_end(struct vs_ring *ring)
 }
 
 /*
+ * Can the CQEs that are there now be left to a submitter that waits? The helper's half of the
+ * hand-over, for ENTER.
+ */
+static inline bool vs_handover_lasts(struct vs_ring *ring)
+{
+	smp_mb(); /* (P) */
+	return READ_ONCE(ring->sq->flags) & VRAMSWAP_SQ_KERNEL_REAPS; /* (Q) */
+}
+
+/*
  * (6) Copies the next CQE out, in one load, and frees its place. Only after vs_cq_peek said that
  * there is one.
  */

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The submitter of a lone request waits for its answer here, and takes it (6): no sleep, no
- * wake-up, no ENTER. That halves the time of a page fault.
+ * The submitter of a request that he would sleep for waits for its answer here instead, and takes
+ * it (6): no sleep, no wake-up, no ENTER. That halves the time of a page fault.
  *
- * It is for one who would sleep until then anyway. Whoever goes on to submit, as with io_uring,
- * must not be made to wait, and looks just the same while he is: so now and then one is not, and
- * if he has not slept when his next request comes, it is over with waiting.
+ * It costs his CPU, so nobody else must want that. And it is for one who would sleep until then
+ * anyway: whoever goes on to submit, as with io_uring, must not be made to wait, and looks just the
+ * same while he is: so now and then one is not, and if he has not slept when his next request
+ * comes, it is over with waiting.
  */
+#include <linux/hash.h>
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
+#include <linux/sched/stat.h>
 
 #include "vramswap.h"
 #include "compat.h"
@@ -18,11 +21,11 @@
 /* Longer than a GPU takes for a page, shorter than a sleep and two wake-ups pay for. */
 static unsigned int spin_us = 50;
 module_param(spin_us, uint, 0644);
-MODULE_PARM_DESC(spin_us, "how long the submitter of a lone request waits awake, up to 1000 (default 50; 0: never)");
+MODULE_PARM_DESC(spin_us, "how long the submitter of a request waits for it awake, up to 1000 (default 50; 0: never)");
 #define VS_SPIN_MAX_US 1000U
 
 /* So many must have been slept for before one is waited for; one of so many then is not. */
-#define VS_SPIN_LONE 16
+#define VS_SPIN_WAITS 16
 #define VS_SPIN_PROBE 256
 
 /* After waits in vain: requests not to wait for, twice as many each time up to this. */
@@ -37,31 +40,32 @@ MODULE_PARM_DESC(spin_us, "how long the submitter of a lone request waits awake,
 /*
  * Is this request, about to be sent, one whose submitter may wait awake, here and now? Never in a
  * kernel thread, which has others to serve, nor where requests are ended, perhaps the helper's own
- * thread.
+ * thread, nor where another task wants to run.
  */
 bool vs_spin_may(const struct request *rq)
 {
 	return op_is_sync(rq->cmd_flags) && !(rq->cmd_flags & (REQ_RAHEAD | REQ_NOWAIT)) &&
 	       !(current->flags & PF_KTHREAD) && in_task() && !softirq_count() &&
-	       !IS_ENABLED(CONFIG_PREEMPT_RT) && num_online_cpus() > 1 && READ_ONCE(spin_us);
+	       !IS_ENABLED(CONFIG_PREEMPT_RT) && num_online_cpus() > 1 && READ_ONCE(spin_us) &&
+	       single_task_running();
 }
 
 /*
- * A request is about to be published. Counts those in a row that one task sent, each alone, and
- * waited for the last, asleep or in vs_spin. Submit lock held.
+ * Such a request is about to be published. Counts those in a row that this task sent, each after it
+ * had waited for the last, asleep or in vs_spin; others' do not matter. Returns whether it should
+ * wait for this one awake. Submit lock held.
  */
-void vs_spin_note(struct vs_queue *queue)
+bool vs_spin_note(struct vs_queue *queue)
 {
-	struct vs_spin_history *last = &queue->last;
-	bool waited = READ_ONCE(last->spun) || last->sleeps != current->nvcsw;
-	bool lone = waited && last->pid == current->pid &&
-		    !vs_ring_under_way(&queue->channel->ring);
+	struct vs_spin_history *mine = &queue->tasks[hash_32(current->pid, VS_SPIN_TASKS_SHIFT)];
+	bool waited = READ_ONCE(mine->spun) || mine->sleeps != current->nvcsw;
 
 	lockdep_assert_held(&queue->submit_lock);
-	WRITE_ONCE(last->lone, lone ? last->lone + 1 : 0);
-	WRITE_ONCE(last->spun, false);
-	last->pid = current->pid;
-	last->sleeps = current->nvcsw;
+	mine->waits = waited && mine->pid == current->pid ? mine->waits + 1 : 0;
+	mine->pid = current->pid;
+	mine->sleeps = current->nvcsw;
+	WRITE_ONCE(mine->spun, false);
+	return mine->waits >= VS_SPIN_WAITS && mine->waits % VS_SPIN_PROBE;
 }
 
 /* Is the slot still out with this generation? */
@@ -70,23 +74,25 @@ static bool vs_spin_out(const struct vs_queue *queue, unsigned int index, u32 ge
 	return READ_ONCE(queue->slots[index].owner) == (generation | VS_SLOT_HELPER);
 }
 
-/* Until a CQE is there, or someone else claimed the slot, or time is up. */
-static void vs_spin_wait(struct vs_queue *queue, struct vs_channel *channel, unsigned int index,
-			 u32 generation)
+/*
+ * Until a CQE is there: true. False if someone else claimed the slot, time is up, or another task
+ * wants to run.
+ */
+static bool vs_spin_wait(struct vs_queue *queue, struct vs_channel *channel, unsigned int index,
+			 u32 generation, u64 until_ns)
 {
-	u64 limit_ns = min(READ_ONCE(spin_us), VS_SPIN_MAX_US) * (u64)NSEC_PER_USEC;
-	u64 start_ns = local_clock();
 	unsigned int looks;
 
 	for (looks = 1; !vs_cq_peek(&channel->ring); looks++) {
 		if (!vs_spin_out(queue, index, generation))
-			return;
+			return false;
 		if (vs_compat_need_resched())
-			return;
-		if (looks % VS_SPIN_LOOKS == 0 && local_clock() - start_ns >= limit_ns)
-			return;
+			return false;
+		if (looks % VS_SPIN_LOOKS == 0 && local_clock() >= until_ns)
+			return false;
 		cpu_relax();
 	}
+	return true;
 }
 
 /*
@@ -105,6 +111,23 @@ static int vs_spin_reap(struct vs_queue *queue, struct vs_channel *channel, bool
 	return ret;
 }
 
+/* Takes what is there until it is this slot's. Without preemption. */
+static int vs_spin_until(struct vs_queue *queue, struct vs_channel *channel, unsigned int index,
+			 u32 generation)
+{
+	u64 limit_ns = min(READ_ONCE(spin_us), VS_SPIN_MAX_US) * (u64)NSEC_PER_USEC;
+	u64 until_ns = local_clock() + limit_ns;
+	bool more;
+	int ret;
+
+	do {
+		vs_handover_begin(&channel->ring);
+		more = vs_spin_wait(queue, channel, index, generation, until_ns);
+		ret = vs_spin_reap(queue, channel, true);
+	} while (!ret && more && vs_spin_out(queue, index, generation));
+	return ret;
+}
+
 /*
  * Waits for the request that went out in this slot with this generation, if that promises to be
  * quick. It may have ended long ago. Inside queue_rq, so that the channel stays.
@@ -112,11 +135,10 @@ static int vs_spin_reap(struct vs_queue *queue, struct vs_channel *channel, bool
 void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation)
 {
 	struct vs_channel *channel = queue->channel;
-	unsigned int lone = READ_ONCE(queue->last.lone), i;
+	unsigned int i;
 	int ret;
 
-	if (lone < VS_SPIN_LONE || lone % VS_SPIN_PROBE == 0 ||
-	    test_and_set_bit_lock(0, &channel->spinning))
+	if (test_and_set_bit_lock(0, &channel->spinning))
 		return;
 	if (queue->spin_skip) {
 		queue->spin_skip--;
@@ -125,9 +147,7 @@ void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation)
 
 	/* Without preemption: while the flag is up the helper does not enter. */
 	preempt_disable();
-	vs_handover_begin(&channel->ring);
-	vs_spin_wait(queue, channel, index, generation);
-	ret = vs_spin_reap(queue, channel, true);
+	ret = vs_spin_until(queue, channel, index, generation);
 	for (i = 0; !ret && i < queue->device->slots && vs_cq_peek(&channel->ring); i++) { /* (O) */
 		ret = vs_spin_reap(queue, channel, false);
 		preempt_enable(); /* whoever else wants to run */
@@ -138,7 +158,7 @@ void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation)
 		queue_work(vs_workqueue, &queue->device->doubt_work);
 
 	if (!vs_spin_out(queue, index, generation)) {
-		WRITE_ONCE(queue->last.spun, true);
+		WRITE_ONCE(queue->tasks[hash_32(current->pid, VS_SPIN_TASKS_SHIFT)].spun, true);
 		vs_stats_add(&queue->spins, 1);
 		queue->spin_penalty = 0;
 	} else {

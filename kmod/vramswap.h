@@ -114,15 +114,18 @@ struct vs_slot {
 	/* Under device->lock: for how long there was no helper for the request that began then. */
 	u64 held_ns;
 	u64 held_start_ns;
-};
+} ____cacheline_aligned_in_smp; /* neighbours are sent and ended on different CPUs */
 
-/* Who sent a queue's last request, for spin.c. */
+/* What one task did with a queue, for spin.c. */
 struct vs_spin_history {
 	pid_t pid;
-	unsigned long sleeps; /* of that task until then */
-	unsigned int lone;    /* requests in a row that it waited for, one at a time */
-	bool spun;            /* the last one in vs_spin, which says so without the lock */
+	unsigned int waits;   /* requests in a row that it waited for before it sent the next */
+	unsigned long sleeps; /* of that task until it sent the last one */
+	bool spun;            /* it waited for that one in vs_spin, which sets it unlocked */
 };
+
+/* Tasks whose history a queue remembers; two that share a place forget each other's. */
+#define VS_SPIN_TASKS_SHIFT 4
 
 struct vs_queue {
 	struct vs_device *device;
@@ -135,7 +138,7 @@ struct vs_queue {
 	/* The ring's SQ side, doorbells, discard statistics, who submits how. */
 	spinlock_t submit_lock ____cacheline_aligned_in_smp;
 	u64 doorbells;
-	struct vs_spin_history last;
+	struct vs_spin_history tasks[1 << VS_SPIN_TASKS_SHIFT];
 
 	/* spin.c's, under channel->spinning: requests not to wait for, and how many next. */
 	unsigned int spin_skip;
@@ -280,7 +283,7 @@ void vs_reap_end(struct vs_queue *queue, struct vs_channel *channel, struct vs_d
 
 /* spin.c */
 bool vs_spin_may(const struct request *rq);
-void vs_spin_note(struct vs_queue *queue);
+bool vs_spin_note(struct vs_queue *queue);
 void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation);
 
 /* enter.c */

@@ -166,12 +166,23 @@ struct vramswap_attach {
 	__u64 reserved1[4]; /* in: 0 */
 };
 
-/* Wait until the SQ holds more than sq_head SQEs, if nothing was there to reap. */
+/* Afterwards wait until the SQ holds more than sq_head SQEs. */
 #define VRAMSWAP_ENTER_WAIT (1U << 0)
 
 /*
+ * Added to what ENTER returns if the caller slept: nothing came for spin_us, or another task wanted
+ * the CPU.
+ */
+#define VRAMSWAP_ENTER_SLEPT (1U << 30)
+
+/* The longest that ENTER waits awake, however much longer spin_us says. */
+#define VRAMSWAP_MAX_SPIN_US 1000U
+
+/*
  * VRAMSWAP_IOC_ENTER: ends the requests whose CQEs are published on one queue; then, with WAIT,
- * sleeps until that queue's SQ tail differs from sq_head. Returns the number of CQEs taken.
+ * waits until that queue's SQ tail differs from sq_head: awake for spin_us at most, and only while
+ * no other task wants the CPU, then asleep. Returns the number of CQEs taken, and
+ * VRAMSWAP_ENTER_SLEPT. Who waits for CQEs awake himself (VRAMSWAP_SQ_KERNEL_REAPS) is left them.
  *
  * Errors:
  *   ENOTCONN   the session was not started
@@ -193,8 +204,8 @@ struct vramswap_enter {
 	__u32 queue;
 	__u32 flags;
 	__u32 sq_head; /* SQEs that the helper has taken from this queue, modulo 2^32 */
-	__u32 reserved0;
-	__u64 reserved1;
+	__u32 spin_us; /* with WAIT: how long to wait awake */
+	__u64 reserved0;
 };
 
 /*
@@ -255,6 +266,6 @@ VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_attach, sq) == 112);
 VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_attach, sq_stride) == 176);
 VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_attach, reserved1) == 192);
 VRAMSWAP_ASSERT(sizeof(struct vramswap_enter) == 24);
-VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_enter, reserved1) == 16);
+VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_enter, reserved0) == 16);
 
 #endif

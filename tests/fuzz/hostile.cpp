@@ -213,7 +213,8 @@ private:
             args.queue = static_cast<std::uint32_t>(dice_.edgy());
             args.flags = static_cast<std::uint32_t>(dice_.edgy());
             args.sq_head = static_cast<std::uint32_t>(dice_.edgy());
-            args.reserved0 = static_cast<std::uint32_t>(dice_.below(2));
+            args.spin_us = static_cast<std::uint32_t>(dice_.edgy());
+            args.reserved0 = dice_.below(2);
             (void)::ioctl(target_.fd, VRAMSWAP_IOC_ENTER, &args);
             break;
         }

@@ -68,6 +68,7 @@ void Server::enter(unsigned queue, std::uint32_t flags, std::uint32_t head) cons
     args.queue = queue;
     args.flags = flags;
     args.sq_head = head;
+    args.spin_us = static_cast<std::uint32_t>(dice_.below(100));
     ++counts_.operations;
     if (::ioctl(target_.fd, VRAMSWAP_IOC_ENTER, &args) >= 0)
         return;

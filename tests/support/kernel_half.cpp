@@ -226,23 +226,41 @@ int KernelQueue::reap() noexcept {
     return result != 0 ? result : static_cast<int>(total);
 }
 
-int KernelQueue::wait(std::uint32_t sq_head) noexcept {
+bool KernelQueue::meets_work(std::uint32_t sq_head, std::uint32_t spin_us) noexcept {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(spin_us);
+    while (!vs_sq_has_past(&ring_, sq_head)) {
+        if (end_.load(std::memory_order_relaxed) != 0 || std::chrono::steady_clock::now() >= until)
+            return false;
+        Backoff().wait();
+    }
+    return true;
+}
+
+bool KernelQueue::wait(std::uint32_t sq_head) noexcept {
+    bool slept = false;
     for (;;) {
         sleeps_.fetch_add(1, std::memory_order_relaxed);
         if (!vs_sleep_begin(&ring_, sq_head) || end_.load(std::memory_order_relaxed) != 0)
             break;
         futex_sleep(&ring_.sleeping);
+        slept = true;
     }
     vs_sleep_end(&ring_);
-    return end_.load(std::memory_order_relaxed);
+    return slept;
 }
 
-int KernelQueue::enter(std::uint32_t flags, std::uint32_t sq_head) noexcept {
-    int result = reap();
+int KernelQueue::enter(std::uint32_t flags, std::uint32_t sq_head, std::uint32_t spin_us) noexcept {
+    const bool left = vs_cq_peek(&ring_) != 0 && vs_handover_lasts(&ring_);
+    const int taken = left ? 0 : reap();
+    bool slept = false;
 
-    if (result == 0 && (flags & VRAMSWAP_ENTER_WAIT) != 0)
-        result = wait(sq_head);
-    return result != 0 ? result : end_.load(std::memory_order_relaxed);
+    if (taken >= 0 && (flags & VRAMSWAP_ENTER_WAIT) != 0 && !meets_work(sq_head, spin_us))
+        slept = wait(sq_head);
+    if (taken < 0)
+        return taken;
+    if (const int end = end_.load(std::memory_order_relaxed); end != 0)
+        return end;
+    return taken | static_cast<int>(slept ? VRAMSWAP_ENTER_SLEPT : 0);
 }
 
 void KernelQueue::end(int reason) noexcept {

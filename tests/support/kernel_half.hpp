@@ -96,8 +96,9 @@ public:
     /// kmod/spin.c does. The request may have ended already.
     void spin(unsigned tag, std::uint32_t generation, unsigned looks) noexcept;
 
-    /// ENTER, with its flags, result (CQEs taken, or a negative errno) and order: (6), then the sleep.
-    int enter(std::uint32_t flags, std::uint32_t sq_head) noexcept;
+    /// ENTER, with its flags, result (CQEs taken and VRAMSWAP_ENTER_SLEPT, or a negative errno) and order: (6), unless
+    /// a submitter waits awake, then the wait.
+    int enter(std::uint32_t flags, std::uint32_t sq_head, std::uint32_t spin_us = 0) noexcept;
 
     /// (6) alone: ends what is ready. The number of CQEs taken, or -EBADMSG, with which the session has ended.
     int reap() noexcept;
@@ -132,7 +133,8 @@ private:
     int claim(vramswap_cqe cqe, Done& done) noexcept;
     int claim_batch(Batch& batch, std::size_t& count) noexcept;
     void end_requests(const Batch& batch, std::size_t count) noexcept;
-    int wait(std::uint32_t sq_head) noexcept;
+    bool meets_work(std::uint32_t sq_head, std::uint32_t spin_us) noexcept;
+    bool wait(std::uint32_t sq_head) noexcept;
 
     vs_ring ring_{};
     std::byte* staging_;

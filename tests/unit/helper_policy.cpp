@@ -139,6 +139,20 @@ TEST_CASE("work that keeps coming just too late for the longest look is not wait
     REQUIRE(spin.budget() == 0ns);
 }
 
+TEST_CASE("the helper looks by itself only as long as looking meets work, and then for a moment") {
+    policy::Spin spin(100us, 2);
+    REQUIRE(spin.before_enter() == 0ns);
+    spin.met_work();
+    REQUIRE(spin.before_enter() > 0ns);
+    REQUIRE(spin.before_enter() <= 20us);
+    spin.slept(0ns); // somebody else wanted the processor
+    REQUIRE(spin.budget() == 100us);
+    REQUIRE(spin.before_enter() == 0ns);
+    policy::Spin little(5us, 2);
+    little.met_work();
+    REQUIRE(little.before_enter() <= little.budget());
+}
+
 TEST_CASE("the spin budget never exceeds its limit") {
     policy::Spin spin(100us, 2);
     for (int i = 0; i < 100; ++i) {

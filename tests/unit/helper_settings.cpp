@@ -137,7 +137,7 @@ TEST_CASE("mistakes are named with file and line and what is allowed") {
         {"[vramswap0]\nio-timeout = 0\n", "test.conf:2: io-timeout: ", "seconds, 1 to 86400"},
         {"[vramswap0]\nqueues = 65\n", "test.conf:2: queues: ", "1 to 64"},
         {"[vramswap0]\nqueues = 2.5\n", "test.conf:2: queues: ", "1 to 64"},
-        {"[vramswap0]\nidle-spin = 10001\n", "test.conf:2: idle-spin: ", "0 to 10000"},
+        {"[vramswap0]\nidle-spin = 1001\n", "test.conf:2: idle-spin: ", "0 to 1000"},
         {"[vramswap0]\ncuda-path = ether\n", "test.conf:2: cuda-path: ", "auto, engine, batch, kernel or poll"},
         {"[vramswap0]\nstore =\n", "test.conf:2: store: ", "1 to 1023 bytes"},
         {"[vramswap0]\nwait-device = 3601\n", "test.conf:2: wait-device: ", "0 to 3600"},

@@ -25,18 +25,20 @@ class CountingDoorbell final : public Doorbell {
 public:
     explicit CountingDoorbell(KernelQueue& queue) : queue_(queue) {}
 
-    int enter(unsigned /*queue*/, std::uint32_t flags, std::uint32_t sq_head) noexcept override {
+    int enter(unsigned /*queue*/, std::uint32_t flags, std::uint32_t sq_head, std::uint32_t spin_us) noexcept override {
         enters.fetch_add(1, std::memory_order_relaxed);
         if ((flags & VRAMSWAP_ENTER_WAIT) == 0)
-            return queue_.enter(flags, sq_head);
+            return queue_.enter(flags, sq_head, spin_us);
         waits.fetch_add(1, std::memory_order_relaxed);
+        longest_spin = std::max(longest_spin.load(), spin_us);
         if (lane != nullptr && lane->submitted != lane->ended)
             slept_with_transfers.store(true, std::memory_order_relaxed);
-        return queue_.enter(flags, sq_head);
+        return queue_.enter(flags, sq_head, spin_us);
     }
 
     std::atomic<std::uint64_t> enters = 0;
     std::atomic<std::uint64_t> waits = 0;
+    std::atomic<std::uint32_t> longest_spin = 0; ///< that ENTER was asked for, µs
     std::atomic<bool> slept_with_transfers = false;
     const LaneCounters* lane = nullptr; ///< set before the loop starts
 

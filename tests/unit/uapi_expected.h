@@ -39,7 +39,8 @@ VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_attach, cq_stride) == 184);
 VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_enter, queue) == 0);
 VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_enter, flags) == 4);
 VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_enter, sq_head) == 8);
-VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_enter, reserved0) == 12);
+VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_enter, spin_us) == 12);
+VRAMSWAP_ASSERT(VRAMSWAP_OFFSETOF(vramswap_enter, reserved0) == 16);
 
 /* The layouts must be those of 32-bit programs as well: nothing is aligned further than its size says. */
 VRAMSWAP_ASSERT(sizeof(struct vramswap_sqe) % 8 == 0);
@@ -53,6 +54,8 @@ VRAMSWAP_ASSERT(VRAMSWAP_STATUS_OK == 0);
 VRAMSWAP_ASSERT(VRAMSWAP_STATUS_IO_ERROR == 1);
 VRAMSWAP_ASSERT(VRAMSWAP_STATUS_DATA_LOST == 2);
 VRAMSWAP_ASSERT(VRAMSWAP_ENTER_WAIT == 1);
+VRAMSWAP_ASSERT(VRAMSWAP_ENTER_SLEPT == 0x40000000);
+VRAMSWAP_ASSERT(VRAMSWAP_MAX_SPIN_US == 1000);
 
 /* A slot's index fits its field, and a CQE can tell all slots of the largest device apart. */
 VRAMSWAP_ASSERT(VRAMSWAP_MAX_SLOTS <= 0x10000U);
