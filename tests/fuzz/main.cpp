@@ -127,8 +127,17 @@ void play(const Options& options, Counts& counts) {
         play_epoch(options, counts);
         return;
     }
-    while (Clock::now() < until && counts.operations + counts.netlink < options.operations && counts.violations == 0)
+    constexpr auto news_every = std::chrono::minutes(1);
+    auto news_at = Clock::now() + news_every;
+    while (Clock::now() < until && counts.operations + counts.netlink < options.operations && counts.violations == 0) {
         play_epoch(options, counts);
+        if (Clock::now() < news_at)
+            continue;
+        news_at += news_every;
+        fmt::print("{} operations so far, {} of them netlink messages\n", counts.operations + counts.netlink,
+                   counts.netlink.load());
+        (void)std::fflush(stdout);
+    }
 }
 
 void report(const Counts& counts, const Options& options) {

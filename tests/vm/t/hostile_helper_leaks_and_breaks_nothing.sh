@@ -32,7 +32,10 @@ done < <(grep -v '^#' "$SUPPORT/../fuzz/cases")
 limits=(--seconds "$FUZZ_SECONDS" --epoch-limit $((30 * PATIENCE)))
 [ "$FUZZ_OPERATIONS" -eq 0 ] || limits+=(--operations "$FUZZ_OPERATIONS")
 status=0
-vramswap_fuzz --device 0 --seed "$FUZZ_SEED" --threads 3 "${limits[@]}" >fuzz.log 2>&1 || status=$?
+vramswap_fuzz --device 0 --seed "$FUZZ_SEED" --threads 3 "${limits[@]}" >fuzz.log 2>&1 &
+fuzzer=$!
+tail -f --pid=$fuzzer fuzz.log | sed -nu 's/.* so far.*/== &/p'
+wait $fuzzer || status=$?
 rm fuzzing
 tail -n 20 fuzz.log
 [ "$status" -eq 0 ] || die "the fuzzer found something: seed $FUZZ_SEED"

@@ -100,6 +100,7 @@ assert_eq "$(helper_says 0 starts)" 1 "starts of the keeper, which must have liv
 say "$(grep -c 'kept for the next' /run/helper-0/log) workers killed and replaced with no page free"
 
 # All at once: each looks at all of its pages again before it ends.
+kill $net_out $net_in 2>/dev/null || true
 kill -TERM "${tortures[@]#*:}"
 for torture in "${tortures[@]}"; do
 	name=${torture%%:*}
@@ -110,7 +111,6 @@ for torture in "${tortures[@]}"; do
 	nothing_wrong "$name.json"
 	[ "$(tail -n1 "$name.json" | jq .verified)" != 0 ] || die "'$name' did nothing"
 done
-kill $net_out $net_in 2>/dev/null || true
 wait $cache $net_in $net_out 2>/dev/null || true
 umount /mnt/ram
 take_counters after
