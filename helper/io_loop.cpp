@@ -23,6 +23,9 @@ constexpr unsigned drain_polls = 5000;
 /// Looks at the SQ tail, with a pause each, between two looks at the clock.
 constexpr unsigned looks_per_clock = 16;
 
+/// CQEs that the ENTER which waits may be told of by the way: what ending them takes does not count as time asleep.
+constexpr std::size_t few = 4;
+
 void pause() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -157,18 +160,20 @@ std::size_t IoLoop::publish() noexcept {
     for (std::uint32_t i = 0; i < count; ++i)
         VRAMSWAP_PROBE(cqe_published, parts_.queue, completions_[i].token, table_[completions_[i].token].generation);
     in_lane_ -= done;
-    untold_ = !parts_.ring.kernel_reaps() || untold_;
+    if (!parts_.ring.kernel_reaps())
+        untold_ += done;
     return done;
 }
 
-/// Everything that can be done now, once. False if there was nothing.
+/// Everything that can be done now, once. False if there was nothing. The kernel is told at once while there is more to
+/// do; if not, the call that waits may tell it.
 bool IoLoop::pass() noexcept {
     const std::uint32_t taken = take();
     if (ended_)
         return true;
     const std::size_t submitted = submit();
     const std::size_t published = publish();
-    if (untold_ && parts_.ring.peek() != 0)
+    if (untold_ != 0 && (in_lane_ != 0 || waiting_count_ != 0 || parts_.ring.peek() != 0))
         enter(0, 0);
     return taken != 0 || submitted != 0 || published != 0;
 }
@@ -178,7 +183,7 @@ int IoLoop::enter(std::uint32_t flags, std::uint32_t spin_us) noexcept {
     const int result = parts_.kernel.enter(parts_.queue, flags, parts_.ring.head(), spin_us); // (J)
     if (result < 0 && result != -EINTR)
         end(EndCause::kernel, -result);
-    untold_ = false;
+    untold_ = 0;
     return result;
 }
 
@@ -211,16 +216,14 @@ void IoLoop::wait_for_work() noexcept {
     using std::chrono::microseconds;
     const auto here = parts_.spin.before_enter();
     const auto there = std::chrono::ceil<microseconds>(parts_.spin.budget() - here);
+    if (untold_ > few || (untold_ != 0 && here.count() != 0))
+        enter(0, 0);
+    if (ended_)
+        return;
     const auto before = Clock::now();
-    if (here.count() != 0) {
-        if (untold_)
-            enter(0, 0);
-        if (ended_)
-            return;
-        if (meets_work(here)) {
-            parts_.spin.met_work();
-            return;
-        }
+    if (here.count() != 0 && meets_work(here)) {
+        parts_.spin.met_work();
+        return;
     }
     const int result = enter(VRAMSWAP_ENTER_WAIT, static_cast<std::uint32_t>(there.count()));
     if (result < 0)
@@ -232,12 +235,8 @@ void IoLoop::wait_for_work() noexcept {
 }
 
 void IoLoop::idle() noexcept {
-    if (in_lane_ == 0 && waiting_count_ == 0) {
+    if (in_lane_ == 0 && waiting_count_ == 0)
         wait_for_work();
-        return;
-    }
-    if (untold_)
-        enter(0, 0);
     else
         wait_for_lane();
 }
@@ -265,6 +264,8 @@ LoopEnd IoLoop::run(const std::atomic<bool>& asked) noexcept {
         else if (!ended_)
             idle();
     }
+    if (untold_ != 0)
+        enter(0, 0);
     end_.drained = drain();
     return end_;
 }

@@ -76,7 +76,7 @@ private:
     std::vector<Completion> completions_; ///< scratch for poll
     std::size_t waiting_count_ = 0;
     std::size_t in_lane_ = 0; ///< accepted by the lane, not yet completed
-    bool untold_ = false;     ///< CQEs are published that the kernel was not told of
+    std::size_t untold_ = 0;  ///< CQEs published that the kernel was not told of
     unsigned fruitless_ = 0;  ///< polls in a row that brought nothing
     bool ended_ = false;
     LoopEnd end_;

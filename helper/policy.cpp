@@ -18,6 +18,9 @@ constexpr nanoseconds wake_up_cost = microseconds(50);
 /// The shortest look, as a part of the longest; less is not worth reading the clock for.
 constexpr int shortest_part = 32;
 
+/// Looks that met work, of which one is left to the kernel, which knows whether another task wants the processor.
+constexpr unsigned asked_every = 16;
+
 /// The longest look before ENTER: a page fault's work after the last one, and not much of another task's time.
 constexpr nanoseconds longest_before_enter = microseconds(20);
 
@@ -72,16 +75,17 @@ void Spin::grow() noexcept {
 }
 
 nanoseconds Spin::before_enter() const noexcept {
-    return undisturbed_ ? std::min(budget_, longest_before_enter) : nanoseconds(0);
+    const bool ask_kernel = met_in_a_row_ % asked_every == 0;
+    return ask_kernel ? nanoseconds(0) : std::min(budget_, longest_before_enter);
 }
 
 void Spin::met_work() noexcept {
-    undisturbed_ = true;
+    ++met_in_a_row_;
     grow();
 }
 
 void Spin::slept(nanoseconds gap) noexcept {
-    undisturbed_ = false;
+    met_in_a_row_ = 0;
     if (gap - wake_up_cost <= limit_) {
         grow();
         return;

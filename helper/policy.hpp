@@ -47,7 +47,7 @@ inline constexpr unsigned max_chunks = 192;
 /// nothing, and grows back when work came so soon after falling asleep that a longer look would have met it.
 ///
 /// The kernel looks better: it knows when another task wants the processor. Only while that has met work without sleep
-/// is it worth saving the call, and looking here for a moment first.
+/// is it worth saving the call, and looking here for a moment first; now and then the kernel is asked all the same.
 class Spin {
 public:
     /// `limit`: the longest look. With one CPU the looker keeps the submitter from running, so there is no looking.
@@ -72,7 +72,7 @@ private:
 
     std::chrono::nanoseconds limit_;
     std::chrono::nanoseconds budget_;
-    bool undisturbed_ = false; ///< the last look met work
+    unsigned met_in_a_row_ = 0;
 };
 
 /// What to do between two polls of a lane that has transfers in flight.

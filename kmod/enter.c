@@ -17,37 +17,34 @@
 /* Looks at the SQ, with a pause each, between two looks at the clock. */
 #define VS_ENTER_LOOKS 16
 
-/* Is there anything to reap, and nobody who takes it without us? */
 static bool vs_enter_has_work(struct vs_channel *channel)
 {
-	if (READ_ONCE(channel->broken))
-		return true;
-	if (!vs_cq_peek(&channel->ring))
-		return false;
-	return !vs_handover_lasts(&channel->ring);
+	return vs_cq_peek(&channel->ring) || READ_ONCE(channel->broken);
 }
 
 /*
  * Takes and ends what is ready, at most one request for each slot. Returns how many, or why the
  * ring is broken.
  */
-static int vs_enter_reap(struct vs_queue *queue, struct vs_channel *channel)
+static int vs_enter_reap(struct vs_queue *queue, struct vs_channel *channel, u32 sq_head)
 {
 	struct vs_done done[VS_ENTER_BATCH];
 	unsigned int total = 0;
-	int count, ret;
+	int count = VS_ENTER_BATCH, ret = 0;
 
-	if (!vs_enter_has_work(channel))
-		return 0;
-	do {
+	while (!ret && count == VS_ENTER_BATCH && total < queue->device->slots &&
+	       vs_enter_has_work(channel)) {
 		vs_fault_delay(VS_FAULT_late_claim);
 		ret = vs_reap_claim(queue, channel, done, VS_ENTER_BATCH, &count);
 		vs_fault_kill(VS_FAULT_die_claimed, channel->session);
 		vs_fault_delay(VS_FAULT_late_end);
 		vs_reap_end(queue, channel, done, count);
 		total += count;
-	} while (!ret && count == VS_ENTER_BATCH && total < queue->device->slots);
-	return ret ?: total;
+	}
+	ret = ret ?: total;
+	vs_fault_kill(VS_FAULT_die_ended, channel->session);
+	trace_vramswap_enter(queue, sq_head, ret);
+	return ret;
 }
 
 /*
@@ -102,12 +99,35 @@ static int vs_enter_wait(struct vs_session *session, struct vs_channel *channel,
 	return ret;
 }
 
-static void vs_enter_count(struct vs_queue *queue, bool waited)
+static void vs_enter_count(struct vs_queue *queue, bool slept)
 {
 	spin_lock(&queue->reap_lock);
 	vs_stats_add(&queue->enters, 1);
-	vs_stats_add(&queue->waits, waited);
+	vs_stats_add(&queue->waits, slept);
 	spin_unlock(&queue->reap_lock);
+}
+
+/*
+ * With WAIT: first awake, while whoever waits awake for CQEs is left them; then, whoever may have
+ * been stopped on his way to them, all is taken, and we sleep. Returns as vs_enter_reap, or why the
+ * wait ended.
+ */
+static int vs_enter_reap_and_wait(struct vs_queue *queue, struct vs_session *session,
+				  const struct vramswap_enter *args, bool *slept)
+{
+	struct vs_channel *channel = &session->channels[args->queue];
+	int ret = 0, rest = 0, waited;
+
+	if (!vs_handover_lasts(&channel->ring))
+		ret = vs_enter_reap(queue, channel, args->sq_head);
+	if (ret < 0 || vs_enter_spin(session, channel, args->sq_head, args->spin_us))
+		return ret;
+	if (vs_enter_has_work(channel))
+		rest = vs_enter_reap(queue, channel, args->sq_head);
+	if (rest < 0)
+		return rest;
+	waited = vs_enter_wait(session, channel, args->sq_head, slept);
+	return waited ?: ret + rest;
 }
 
 /*
@@ -118,21 +138,17 @@ static void vs_enter_count(struct vs_queue *queue, bool waited)
 int vs_enter(struct vs_session *session, const struct vramswap_enter *args)
 {
 	struct vs_queue *queue = &session->device->queues[args->queue];
-	struct vs_channel *channel = &session->channels[args->queue];
 	bool slept = false;
-	int ret, waited = 0;
+	int ret, end;
 
 	vs_fault_kill(VS_FAULT_die_enter, session);
-	ret = vs_enter_reap(queue, channel);
-	vs_fault_kill(VS_FAULT_die_ended, session);
-	trace_vramswap_enter(queue, args->sq_head, ret);
-	if (ret >= 0 && (args->flags & VRAMSWAP_ENTER_WAIT) &&
-	    !vs_enter_spin(session, channel, args->sq_head, args->spin_us))
-		waited = vs_enter_wait(session, channel, args->sq_head, &slept);
+	if (args->flags & VRAMSWAP_ENTER_WAIT)
+		ret = vs_enter_reap_and_wait(queue, session, args, &slept);
+	else
+		ret = vs_enter_reap(queue, &session->channels[args->queue], args->sq_head);
 	vs_enter_count(queue, slept);
-	if (ret == -EBADMSG)
-		return ret;
-	if (READ_ONCE(session->end))
-		return READ_ONCE(session->end);
-	return waited ?: ret | (slept ? VRAMSWAP_ENTER_SLEPT : 0);
+	end = READ_ONCE(session->end);
+	if (ret != -EBADMSG && end)
+		return end;
+	return slept && ret >= 0 ? ret | VRAMSWAP_ENTER_SLEPT : ret;
 }

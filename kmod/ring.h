@@ -50,6 +50,10 @@
  *	full barrier                (N)     full barrier               (P)
  *	load CQ tail                (O)     load flag; ENTER if not set (Q)
  *
+ * It may raise the flag again instead of (O), if it then looks at the CQ again. And ENTER takes
+ * whatever there is before it sleeps: a submitter that is stopped with the flag up delays nobody
+ * for long.
+ *
  *
  * Slot ownership. A slot's owner word holds its generation and one bit, HELPER, set while the
  * helper owns the slot.
@@ -208,14 +212,6 @@ static inline int vs_cq_peek(struct vs_ring *ring)
 	return ready <= ring->mask + 1 ? (int)ready : -EBADMSG;
 }
 
-/*
- * Requests whose CQEs have not been taken. Exact under both locks; without, a moment's view.
- */
-static inline u32 vs_ring_under_way(const struct vs_ring *ring)
-{
-	return READ_ONCE(ring->sq_tail) - READ_ONCE(ring->cq_head);
-}
-
 /* From now on the helper leaves its CQEs to the caller. One caller at a time. */
 static inline void vs_handover_begin(struct vs_ring *ring)
 {
@@ -230,13 +226,12 @@ static inline void vs_handover_end(struct vs_ring *ring)
 }
 
 /*
- * Can the CQEs that are there now be left to a submitter that waits? The helper's half of the
- * hand-over, for ENTER.
+ * Does a submitter take CQEs at this moment? A hint for ENTER, which takes what is left before it
+ * sleeps.
  */
-static inline bool vs_handover_lasts(struct vs_ring *ring)
+static inline bool vs_handover_lasts(const struct vs_ring *ring)
 {
-	smp_mb(); /* (P) */
-	return READ_ONCE(ring->sq->flags) & VRAMSWAP_SQ_KERNEL_REAPS; /* (Q) */
+	return READ_ONCE(ring->sq->flags) & VRAMSWAP_SQ_KERNEL_REAPS;
 }
 
 /*

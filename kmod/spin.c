@@ -37,17 +37,30 @@ MODULE_PARM_DESC(spin_us, "how long the submitter of a request waits for it awak
 /* Looks at the CQ, with a pause each, between two looks at the clock. */
 #define VS_SPIN_LOOKS 16
 
+/* Does no other task want this CPU? */
+static bool vs_spin_undisturbed(void)
+{
+	return single_task_running() && !vs_compat_need_resched();
+}
+
 /*
  * Is this request, about to be sent, one whose submitter may wait awake, here and now? Never in a
  * kernel thread, which has others to serve, nor where requests are ended, perhaps the helper's own
- * thread, nor where another task wants to run.
+ * thread, nor where another task wants to run, nor for WRITE_ZEROES, which may take long.
  */
 bool vs_spin_may(const struct request *rq)
 {
 	return op_is_sync(rq->cmd_flags) && !(rq->cmd_flags & (REQ_RAHEAD | REQ_NOWAIT)) &&
+	       (req_op(rq) == REQ_OP_READ || req_op(rq) == REQ_OP_WRITE) &&
 	       !(current->flags & PF_KTHREAD) && in_task() && !softirq_count() &&
 	       !IS_ENABLED(CONFIG_PREEMPT_RT) && num_online_cpus() > 1 && READ_ONCE(spin_us) &&
-	       single_task_running();
+	       vs_spin_undisturbed();
+}
+
+static struct vs_spin_history *vs_spin_history_of(struct vs_queue *queue,
+						  const struct task_struct *task)
+{
+	return &queue->tasks[hash_32(task->pid, VS_SPIN_TASKS_SHIFT)];
 }
 
 /*
@@ -57,15 +70,24 @@ bool vs_spin_may(const struct request *rq)
  */
 bool vs_spin_note(struct vs_queue *queue)
 {
-	struct vs_spin_history *mine = &queue->tasks[hash_32(current->pid, VS_SPIN_TASKS_SHIFT)];
+	struct vs_spin_history *mine = vs_spin_history_of(queue, current);
 	bool waited = READ_ONCE(mine->spun) || mine->sleeps != current->nvcsw;
 
 	lockdep_assert_held(&queue->submit_lock);
 	mine->waits = waited && mine->pid == current->pid ? mine->waits + 1 : 0;
-	mine->pid = current->pid;
+	WRITE_ONCE(mine->pid, current->pid);
 	mine->sleeps = current->nvcsw;
 	WRITE_ONCE(mine->spun, false);
 	return mine->waits >= VS_SPIN_WAITS && mine->waits % VS_SPIN_PROBE;
+}
+
+/* This task has waited for its last request. The place may be another's by now. */
+static void vs_spin_say_spun(struct vs_queue *queue)
+{
+	struct vs_spin_history *mine = vs_spin_history_of(queue, current);
+
+	if (READ_ONCE(mine->pid) == current->pid)
+		WRITE_ONCE(mine->spun, true);
 }
 
 /* Is the slot still out with this generation? */
@@ -86,7 +108,7 @@ static bool vs_spin_wait(struct vs_queue *queue, struct vs_channel *channel, uns
 	for (looks = 1; !vs_cq_peek(&channel->ring); looks++) {
 		if (!vs_spin_out(queue, index, generation))
 			return false;
-		if (vs_compat_need_resched())
+		if (!vs_spin_undisturbed())
 			return false;
 		if (looks % VS_SPIN_LOOKS == 0 && local_clock() >= until_ns)
 			return false;
@@ -111,7 +133,10 @@ static int vs_spin_reap(struct vs_queue *queue, struct vs_channel *channel, bool
 	return ret;
 }
 
-/* Takes what is there until it is this slot's. Without preemption. */
+/*
+ * Takes what is there until it is this slot's, or time is up, however much others get. Without
+ * preemption.
+ */
 static int vs_spin_until(struct vs_queue *queue, struct vs_channel *channel, unsigned int index,
 			 u32 generation)
 {
@@ -124,7 +149,8 @@ static int vs_spin_until(struct vs_queue *queue, struct vs_channel *channel, uns
 		vs_handover_begin(&channel->ring);
 		more = vs_spin_wait(queue, channel, index, generation, until_ns);
 		ret = vs_spin_reap(queue, channel, true);
-	} while (!ret && more && vs_spin_out(queue, index, generation));
+	} while (!ret && more && vs_spin_out(queue, index, generation) && vs_spin_undisturbed() &&
+		 local_clock() < until_ns);
 	return ret;
 }
 
@@ -158,7 +184,7 @@ void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation)
 		queue_work(vs_workqueue, &queue->device->doubt_work);
 
 	if (!vs_spin_out(queue, index, generation)) {
-		WRITE_ONCE(queue->tasks[hash_32(current->pid, VS_SPIN_TASKS_SHIFT)].spun, true);
+		vs_spin_say_spun(queue);
 		vs_stats_add(&queue->spins, 1);
 		queue->spin_penalty = 0;
 	} else {

@@ -109,7 +109,7 @@ struct vs_slot {
 	u32 owner; /* ring.h */
 	struct request *rq;
 	u64 start_ns; /* queue_rq */
-	u64 sent_ns;  /* last published; the helper's silence is measured from here */
+	u64 sent_ns;  /* just before it was last published; the helper's silence counts from here */
 
 	/* Under device->lock: for how long there was no helper for the request that began then. */
 	u64 held_ns;

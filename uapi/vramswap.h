@@ -182,15 +182,15 @@ struct vramswap_attach {
  * VRAMSWAP_IOC_ENTER: ends the requests whose CQEs are published on one queue; then, with WAIT,
  * waits until that queue's SQ tail differs from sq_head: awake for spin_us at most, and only while
  * no other task wants the CPU, then asleep. Returns the number of CQEs taken, and
- * VRAMSWAP_ENTER_SLEPT. Who waits for CQEs awake himself (VRAMSWAP_SQ_KERNEL_REAPS) is left them.
+ * VRAMSWAP_ENTER_SLEPT.
  *
  * Errors:
  *   ENOTCONN   the session was not started
  *   EINVAL     no such queue, unknown flag, or a reserved field is not zero
  *   EDEADLK    the calling thread is no I/O flusher (prctl PR_SET_IO_FLUSHER): it could wait for
  *              itself
- *   EBUSY      another thread waits on this queue already
- *   EINTR      a signal came while waiting; call again
+ *   EBUSY      another thread sleeps on this queue already
+ *   EINTR      a signal came while waiting, after CQEs were taken perhaps; call again
  *   EBADMSG    the ring is broken, by a CQE or tail that the kernel did not expect: the session
  *              has ended
  *   ETIMEDOUT  the helper was silent for longer than the device's I/O timeout: the session has
@@ -204,7 +204,7 @@ struct vramswap_enter {
 	__u32 queue;
 	__u32 flags;
 	__u32 sq_head; /* SQEs that the helper has taken from this queue, modulo 2^32 */
-	__u32 spin_us; /* with WAIT: how long to wait awake */
+	__u32 spin_us; /* with WAIT: how long to wait awake, VRAMSWAP_MAX_SPIN_US at most */
 	__u64 reserved0;
 };
 

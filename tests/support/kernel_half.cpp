@@ -160,11 +160,22 @@ void KernelQueue::spin(unsigned tag, std::uint32_t generation, unsigned looks) n
 
     if (spinning_.exchange(true, std::memory_order_acquire))
         return;
-    vs_handover_begin(&ring_);
-    while (looks-- != 0 && vs_cq_peek(&ring_) == 0 && READ_ONCE(slots_[tag].owner) == out)
-        Backoff().wait();
-    reap();
-    vs_handover_end(&ring_);
+    bool more = true;
+    while (more && READ_ONCE(slots_[tag].owner) == out) {
+        vs_handover_begin(&ring_);
+        while (looks != 0 && vs_cq_peek(&ring_) == 0 && READ_ONCE(slots_[tag].owner) == out) {
+            Backoff().wait();
+            --looks;
+        }
+        Batch batch{};
+        std::size_t count = 0;
+        const int result = claim_batch(batch, count);
+        more = result == 0 && count != 0 && looks != 0;
+        vs_handover_end(&ring_);
+        end_requests(batch, count);
+        if (result != 0)
+            end(result);
+    }
     if (vs_cq_peek(&ring_) != 0) // (O)
         reap();
     spinning_.store(false, std::memory_order_release);
@@ -250,12 +261,15 @@ bool KernelQueue::wait(std::uint32_t sq_head) noexcept {
 }
 
 int KernelQueue::enter(std::uint32_t flags, std::uint32_t sq_head, std::uint32_t spin_us) noexcept {
-    const bool left = vs_cq_peek(&ring_) != 0 && vs_handover_lasts(&ring_);
-    const int taken = left ? 0 : reap();
+    const bool waits = (flags & VRAMSWAP_ENTER_WAIT) != 0;
+    int taken = waits && vs_handover_lasts(&ring_) ? 0 : reap();
     bool slept = false;
 
-    if (taken >= 0 && (flags & VRAMSWAP_ENTER_WAIT) != 0 && !meets_work(sq_head, spin_us))
-        slept = wait(sq_head);
+    if (taken >= 0 && waits && !meets_work(sq_head, spin_us)) {
+        const int rest = reap();
+        taken = rest < 0 ? rest : taken + rest;
+        slept = rest >= 0 && wait(sq_head);
+    }
     if (taken < 0)
         return taken;
     if (const int end = end_.load(std::memory_order_relaxed); end != 0)

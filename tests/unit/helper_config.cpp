@@ -134,7 +134,7 @@ TEST_CASE("bad command lines are refused") {
         {"--gpu", "0", "--engine", "host"},
         {"--gpu", "0", "--store", "/dev/dax0.0"},
         {"--engine", "cuda", "--store", "/dev/dax0.0"},
-        {"--spin-us", "10001"},
+        {"--spin-us", "1001"},
         {"--spin-us", "-5"},
         {"--idle-spin", "1", "--spin-us", "2"},
         {"--headroom", "some"},

@@ -145,6 +145,11 @@ TEST_CASE("the helper looks by itself only as long as looking meets work, and th
     spin.met_work();
     REQUIRE(spin.before_enter() > 0ns);
     REQUIRE(spin.before_enter() <= 20us);
+    int asked = 0;
+    for (int i = 0; i < 64; ++i, spin.met_work())
+        asked += spin.before_enter() == 0ns ? 1 : 0;
+    REQUIRE(asked >= 2);
+    REQUIRE(asked <= 8);
     spin.slept(0ns); // somebody else wanted the processor
     REQUIRE(spin.budget() == 100us);
     REQUIRE(spin.before_enter() == 0ns);

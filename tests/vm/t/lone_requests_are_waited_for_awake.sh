@@ -42,7 +42,7 @@ echo 0 >"$spin_us"
 never=$(spins_of psync 1)
 say "requests waited for, of 4096: $lone one at a time, $deep with 32 under way, $never when told not to"
 [ "$lone" -ge $least ] || die "lone requests are not waited for"
-[ $((2 * deep)) -lt "$lone" ] || die "requests beside others are waited for"
+[ $((2 * deep)) -lt "$lone" ] || die "a task that keeps many requests under way is made to wait for them"
 assert_eq "$never" 0 "requests waited for although spin_us is 0"
 
 echo 1000 >"$spin_us"
