@@ -56,7 +56,6 @@ torture: programs ## hours of kills, low memory, races and fuzz on the debug ker
 .PHONY: bench
 bench: ## vramswap beside its peers, in a virtual machine; report and plots in build/bench. BENCH_ARGS="--rounds 1 ..."
 	@scripts/deps bench
-	@$(MAKE) --no-print-directory programs
 	@bench/run $(BENCH_ARGS)
 
 .PHONY: lint

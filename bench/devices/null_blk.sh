@@ -3,7 +3,7 @@
 # null_blk: the block layer's own price. It moves no bytes, so it holds none.
 
 device_up() {
-	load null_blk gb=1 bs=4096 queue_mode=2 irqmode=0
+	load null_blk gb=1 bs=4096 queue_mode=2 irqmode=0 submit_queues="$(nproc)"
 	echo /dev/nullb0
 }
 

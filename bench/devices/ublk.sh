@@ -5,6 +5,13 @@
 
 number() { [ "$variant" = null ] && echo 10 || echo 11; }
 
+# The server takes no more queues than 32 (UBLK_MAX_QUEUES in its kublk.h).
+queues() {
+	local all
+	all=$(nproc)
+	echo $((all < 32 ? all : 32))
+}
+
 device_up() {
 	local backing=()
 	[ -x "${BENCH_KUBLK:-}" ] || die "no ublk server: bench/peers builds it from Debian's sources"
@@ -13,7 +20,7 @@ device_up() {
 		backing=(/dev/ram1)
 	fi
 	share ublk_drv
-	serve "$BENCH_KUBLK" add --foreground -t "$variant" -n "$(number)" -q "$(nproc)" -d 128 "${backing[@]}"
+	serve "$BENCH_KUBLK" add --foreground -t "$variant" -n "$(number)" -q "$(queues)" -d 128 "${backing[@]}"
 	served "/dev/ublkb$(number)"
 	echo "/dev/ublkb$(number)"
 }

@@ -23,7 +23,7 @@ device_up() {
 	device=$("$bin/vramswapctl" add)
 	device=${device#/dev/}
 	echo "$device" >"$state/device"
-	serve "$bin/vramswapd" --device "${device#vramswap}" --size "$1M" --engine "$variant"
+	serve "$bin/vramswapd" --config /dev/null --device "${device#vramswap}" --size "$1M" --engine "$variant"
 	for ((tries = 0; tries < 600; tries++)); do
 		[ "$(cat "/sys/block/$device/size")" = 0 ] || break
 		server_lives || die "vramswapd ended: $(tail -n1 "$state/log")"

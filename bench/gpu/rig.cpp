@@ -39,8 +39,8 @@ public:
             (void)loop_.run(never_);
     }
 
-    int enter(unsigned /*queue*/, std::uint32_t flags, std::uint32_t sq_head) noexcept override {
-        return queue_.enter(flags, sq_head);
+    int enter(unsigned /*queue*/, std::uint32_t flags, std::uint32_t sq_head, std::uint32_t spin_us) noexcept override {
+        return queue_.enter(flags, sq_head, spin_us);
     }
 
 private:

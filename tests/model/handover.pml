@@ -3,9 +3,11 @@
  * The hand-over of kmod/ring.h: no CQE is left that the helper believes a waiting submitter to take, and he the helper.
  *
  * Submitters take turns at waiting (kmod/spin.c); each raises the flag, may take what is there, gives up at any moment,
- * and leaves. The helper publishes, and enters unless the flag is up. Letters are ring.h's. Stores to the CQ's tail and
- * to the flag wait in a store buffer until they are flushed, at any later moment or by a full barrier, so that a missing
- * barrier shows. mutants: WITHOUT_N WITHOUT_P WITHOUT_O
+ * lowers it, perhaps raises it again for what was not there yet, and leaves. The helper publishes, and enters unless the
+ * flag is up; an ENTER that finds it up by then may leave what is there as well, as it does before it waits awake. (That
+ * it takes all before it sleeps is not relied upon.) Letters are ring.h's. Stores to the CQ's tail and to the flag wait
+ * in a store buffer until they are flushed, at any later moment or by a full barrier, so that a missing barrier shows.
+ * mutants: WITHOUT_N WITHOUT_P WITHOUT_O
  */
 #define CQES 3
 #define WAITS 2 /* of each submitter */
@@ -67,6 +69,8 @@ proctype submitter(byte me)
 	do
 	:: n < WAITS ->
 		atomic { !spinning -> spinning = true }
+again:
+		skip;
 		d_step { flag_value[me] = 1; flag_waits[me] = true } /* vs_handover_begin */
 		if
 		:: reap() /* an answer came */
@@ -76,6 +80,10 @@ proctype submitter(byte me)
 #ifndef WITHOUT_N
 		flush_flag(me); /* (N) */
 #endif
+		if
+		:: n + 1 < WAITS -> n++; goto again
+		:: true
+		fi;
 #ifndef WITHOUT_O
 		reap(); /* (O) */
 #endif
@@ -102,8 +110,10 @@ active proctype helper()
 		seen = flag; /* (Q) */
 		if
 		:: seen == 0 ->
-			flush_tail(); /* a call into the kernel */
-			reap() /* ENTER */
+			if /* ENTER */
+			:: flag == 1
+			:: flush_tail(); reap()
+			fi
 		:: else
 		fi
 	:: published == CQES -> break
