@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The report of a run as Markdown. What an emulated machine measured appears only as ratios."""
 
+import re
+
 from . import goals, plan, stats
 
 BASE = "brd"
@@ -149,7 +151,7 @@ class Report:
         return section("Sequential, bytes/s", head, rows)
 
     def jobs(self):
-        loads = {key.load for key in self.samples.keys() if "-j" in key.load}
+        loads = {key.load for key in self.samples.keys() if re.search(r"-j\d+$", key.load)}
         loads = sorted(loads, key=lambda load: int(load.split("-j")[1]))
         rows = self.rows(loads, lambda keys: [self.cell(key, stats.iops, kilo) for key in keys])
         return section("Several jobs, IOPS", ["fio", *loads], rows)

@@ -38,7 +38,7 @@ def fio_sample(number, device, point, speed=1.0, wobble=1.0):
     }
 
 
-def swap_sample(number, device, cluster):
+def swap_sample(number, device, cluster, workload="random"):
     seconds = 1 / DEVICES[device] + cluster
     return {
         "kind": "swap",
@@ -46,7 +46,7 @@ def swap_sample(number, device, cluster):
         "device": device,
         "scheduler": "none",
         "speed": 1.0,
-        "workload": "random",
+        "workload": workload,
         "page_cluster": cluster,
         "seconds": seconds,
         "elapsed": seconds,
@@ -67,6 +67,7 @@ def canned(emulated=True):
             samples += [fio_sample(number, device, point) for point in plan.points(2)]
             if device != "ublk:null":
                 samples += [swap_sample(number, device, cluster) for cluster in (0, 3)]
+                samples += [swap_sample(number, device, 0, workload) for workload in plan.WORKLOADS[1:]]
     samples.append({"kind": "idle", "device": "vramswap:host", "seconds": 10, "cpu_ns": 0, "wakeups": 0})
     return {
         "machine": {
