@@ -2,10 +2,8 @@
 /* ENTER: the helper has the kernel take its CQEs, and sleeps. */
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/stat.h>
 
 #include "vramswap.h"
-#include "compat.h"
 #include "trace.h"
 
 /*
@@ -58,7 +56,7 @@ static bool vs_enter_spin(struct vs_session *session, struct vs_channel *channel
 	unsigned int looks;
 
 	for (looks = 1; !vs_sq_has_past(&channel->ring, sq_head); looks++) {
-		if (!limit_ns || !single_task_running() || vs_compat_need_resched())
+		if (!limit_ns || !vs_spin_undisturbed())
 			return false;
 		if (READ_ONCE(session->end) || signal_pending(current))
 			return false;

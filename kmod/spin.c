@@ -37,8 +37,8 @@ MODULE_PARM_DESC(spin_us, "how long the submitter of a request waits for it awak
 /* Looks at the CQ, with a pause each, between two looks at the clock. */
 #define VS_SPIN_LOOKS 16
 
-/* Does no other task want this CPU? */
-static bool vs_spin_undisturbed(void)
+/* Does no other task want this CPU? Then, and only then, may one wait awake, here and in ENTER. */
+bool vs_spin_undisturbed(void)
 {
 	return single_task_running() && !vs_compat_need_resched();
 }
@@ -57,10 +57,10 @@ bool vs_spin_may(const struct request *rq)
 	       vs_spin_undisturbed();
 }
 
-static struct vs_spin_history *vs_spin_history_of(struct vs_queue *queue,
-						  const struct task_struct *task)
+/* This task's place, or that of another which shares it. */
+static struct vs_spin_history *vs_spin_mine(struct vs_queue *queue)
 {
-	return &queue->tasks[hash_32(task->pid, VS_SPIN_TASKS_SHIFT)];
+	return &queue->tasks[hash_32(current->pid, VS_SPIN_TASKS_SHIFT)];
 }
 
 /*
@@ -70,7 +70,7 @@ static struct vs_spin_history *vs_spin_history_of(struct vs_queue *queue,
  */
 bool vs_spin_note(struct vs_queue *queue)
 {
-	struct vs_spin_history *mine = vs_spin_history_of(queue, current);
+	struct vs_spin_history *mine = vs_spin_mine(queue);
 	bool waited = READ_ONCE(mine->spun) || mine->sleeps != current->nvcsw;
 
 	lockdep_assert_held(&queue->submit_lock);
@@ -84,7 +84,7 @@ bool vs_spin_note(struct vs_queue *queue)
 /* This task has waited for its last request. The place may be another's by now. */
 static void vs_spin_say_spun(struct vs_queue *queue)
 {
-	struct vs_spin_history *mine = vs_spin_history_of(queue, current);
+	struct vs_spin_history *mine = vs_spin_mine(queue);
 
 	if (READ_ONCE(mine->pid) == current->pid)
 		WRITE_ONCE(mine->spun, true);

@@ -282,6 +282,7 @@ void vs_reap_end(struct vs_queue *queue, struct vs_channel *channel, struct vs_d
 		 int count);
 
 /* spin.c */
+bool vs_spin_undisturbed(void);
 bool vs_spin_may(const struct request *rq);
 bool vs_spin_note(struct vs_queue *queue);
 void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation);
