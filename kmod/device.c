@@ -15,8 +15,9 @@
  *	                    or its end
  *	HELD      LIVE      START                                   as before; held requests are
  *	                                                            sent again
- *	HELD      FAILED    the hold time is over, or some          lost; requests fail, capacity 0
- *	                    request was held for as long in all
+ *	HELD      FAILED    the hold time is over, since this       lost; requests fail, capacity 0
+ *	                    helper was lost or since some request
+ *	                    was held first
  *	LIVE      FAILED    as LIVE to HELD, with a hold time of 0  as HELD to FAILED
  *	FAILED    ATTACHED  ATTACH without a cookie, disk not open  none
  *
@@ -52,7 +53,7 @@ void vs_device_set_state(struct vs_device *device, enum vramswap_state state,
 
 /*
  * Parts the queues from their session and shuts the gate: requests in slots are held or failed, as
- * it says. Returns the longest time that any of them was held before, ns.
+ * it says. Returns how long ago the first of them was held first, ns.
  */
 u64 vs_device_part(struct vs_device *device, enum vs_gate gate)
 {
@@ -319,7 +320,7 @@ void vs_device_set_timeouts(struct vs_device *device, const u32 *hold_ms, const 
 	}
 	if (hold_ms) {
 		device->hold_timeout_ms = *hold_ms;
-		vs_queues_forget_held(device);
+		device->hold_changed_ns = ktime_get_ns();
 		if (device->state == VRAMSWAP_STATE_HELD)
 			vs_hold_arm(device, 0);
 	}

@@ -7,31 +7,35 @@
 
 #include "vramswap.h"
 
-static unsigned long vs_hold_time(const struct vs_device *device)
-{
-	return msecs_to_jiffies(device->hold_timeout_ms);
-}
-
-/* The hold time begins, of which held_ns have passed already. */
+/* The hold time begins, of which held_ns have passed already. device->lock held. */
 void vs_hold_arm(struct vs_device *device, u64 held_ns)
 {
-	unsigned long time = vs_hold_time(device);
+	unsigned long time = msecs_to_jiffies(device->hold_timeout_ms);
+	unsigned long left = time - min(time, nsecs_to_jiffies(held_ns));
 
-	device->held_since_ns = ktime_get_ns();
-	device->hold_until = jiffies + time - min(time, nsecs_to_jiffies(held_ns));
-	mod_delayed_work(vs_workqueue, &device->hold_work, 0);
+	device->hold_half = jiffies + left / 2;
+	device->hold_until = jiffies + left;
+	mod_delayed_work(vs_workqueue, &device->hold_work, left / 2);
+}
+
+static void vs_hold_kill(struct vs_device *device, const struct vs_session *session,
+			 const char *why)
+{
+	if (!session)
+		return;
+	pr_warn(VS_NAME "%u: %s; killed\n", device->index, why);
+	kill_pid(session->pid, SIGKILL, 1);
 }
 
 /*
- * A helper that lost the device but lives on, stopped perhaps, keeps its successor from attaching.
- * The contents must not be lost for that.
+ * A helper that lost the device but lives on, stopped perhaps, keeps its successor from attaching;
+ * one that opened it but does not start, stopped or stuck in a driver, keeps all others from
+ * opening it. The contents must not be lost for that.
  */
-static void vs_hold_end_lingering(struct vs_device *device)
+static void vs_hold_make_room(struct vs_device *device)
 {
-	if (!device->lingering)
-		return;
-	pr_warn(VS_NAME "%u: the helper that was lost does not let go; killed\n", device->index);
-	kill_pid(device->lingering->pid, SIGKILL, 1);
+	vs_hold_kill(device, device->lingering, "the helper that was lost does not let go");
+	vs_hold_kill(device, device->session, "a helper took the device and does not start");
 }
 
 static void vs_hold_begin(struct vs_device *device)
@@ -41,14 +45,14 @@ static void vs_hold_begin(struct vs_device *device)
 		return;
 	}
 	/*
-	 * A request of which one helper dies after the other must not be held for ever: the times
-	 * that it was count together.
+	 * A request of which one helper dies after the other, or which none of them answers, must
+	 * not be held for ever: its time goes on from the loss of the first.
 	 */
 	vs_hold_arm(device, vs_device_part(device, VS_GATE_HOLD));
 	vs_device_set_state(device, VRAMSWAP_STATE_HELD, VRAMSWAP_EVENT_HELD);
 }
 
-/* Comes at once, when half of the time is left, and at the end. */
+/* Comes when half of what was left has gone by, and at the end. */
 static void vs_hold_work(struct work_struct *work)
 {
 	struct vs_device *device = container_of(to_delayed_work(work), struct vs_device, hold_work);
@@ -56,14 +60,15 @@ static void vs_hold_work(struct work_struct *work)
 	mutex_lock(&device->lock);
 	/* A helper may have come back, and gone again, while this work waited for the lock. */
 	if (device->state == VRAMSWAP_STATE_HELD) {
-		long left = device->hold_until - jiffies;
-		long half = DIV_ROUND_UP(vs_hold_time(device), 2);
+		unsigned long now = jiffies;
 
-		if (left > half) {
-			mod_delayed_work(vs_workqueue, &device->hold_work, left - half);
-		} else if (left > 0) {
-			vs_hold_end_lingering(device);
-			mod_delayed_work(vs_workqueue, &device->hold_work, left);
+		if (time_before(now, device->hold_half)) {
+			mod_delayed_work(vs_workqueue, &device->hold_work,
+					 device->hold_half - now);
+		} else if (time_before(now, device->hold_until)) {
+			vs_hold_make_room(device);
+			mod_delayed_work(vs_workqueue, &device->hold_work,
+					 device->hold_until - now);
 		} else {
 			vs_device_fail(device);
 		}

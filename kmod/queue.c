@@ -293,13 +293,26 @@ void vs_queues_bind(struct vs_device *device, struct vs_session *session)
 }
 
 /*
+ * When the request in a slot was held first, which is `since` if it never was before. Quiesced,
+ * device->lock held.
+ */
+static u64 vs_slot_held_since(struct vs_slot *slot, u64 since)
+{
+	if (slot->held_start_ns != slot->start_ns) {
+		slot->held_start_ns = slot->start_ns;
+		slot->held_since_ns = since;
+	}
+	return slot->held_since_ns;
+}
+
+/*
  * Parts the queues from their session. The block queue is quiesced, so that afterwards nobody but
- * the caller touches a slot. Slots that were out belong to the kernel again. Returns the longest
- * time that any of the requests in them was held before, ns. Quiesced, device->lock held.
+ * the caller touches a slot. Slots that were out belong to the kernel again. Returns how long ago
+ * the first of the requests in them was held first, ns. Quiesced, device->lock held.
  */
 u64 vs_queues_unbind(struct vs_device *device)
 {
-	u64 longest = 0;
+	u64 now = ktime_get_ns(), longest = 0, since;
 	unsigned int i, s;
 
 	lockdep_assert_held(&device->lock);
@@ -312,32 +325,14 @@ u64 vs_queues_unbind(struct vs_device *device)
 			struct vs_slot *slot = &queue->slots[s];
 
 			vs_slot_revoke(&slot->owner);
-			if (slot->rq && slot->held_start_ns == slot->start_ns)
-				longest = max(longest, slot->held_ns);
+			if (!slot->rq)
+				continue;
+			since = max(vs_slot_held_since(slot, now), device->hold_changed_ns);
+			longest = max(longest, now - min(now, since));
 		}
 		spin_unlock(&queue->reap_lock);
 	}
 	return longest;
-}
-
-/* From now on no request has ever been held. device->lock held. */
-void vs_queues_forget_held(struct vs_device *device)
-{
-	unsigned int i, s;
-
-	lockdep_assert_held(&device->lock);
-	for (i = 0; i < device->queue_count; i++)
-		for (s = 0; s < device->slots; s++)
-			device->queues[i].slots[s].held_ns = 0;
-}
-
-/* The request in a slot is held no more: adds the time that it was. Quiesced, device->lock held. */
-static void vs_slot_note_held(struct vs_slot *slot, const struct vs_device *device)
-{
-	if (slot->held_start_ns != slot->start_ns)
-		slot->held_ns = 0;
-	slot->held_start_ns = slot->start_ns;
-	slot->held_ns += ktime_get_ns() - max(device->held_since_ns, slot->start_ns);
 }
 
 /*
@@ -353,11 +348,13 @@ void vs_queues_replay(struct vs_device *device)
 		struct vs_queue *queue = &device->queues[i];
 
 		for (s = 0; s < device->slots; s++) {
+			struct vs_slot *slot = &queue->slots[s];
 			bool spin = false;
 
-			if (!queue->slots[s].rq)
+			if (!slot->rq)
 				continue;
-			vs_slot_note_held(&queue->slots[s], device);
+			/* If that says nothing yet, it came while there was no helper. */
+			vs_slot_held_since(slot, slot->start_ns);
 			vs_stats_add(&queue->replayed, 1);
 			vs_queue_send(queue, s, ktime_get_ns(), &spin);
 		}

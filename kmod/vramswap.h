@@ -111,8 +111,8 @@ struct vs_slot {
 	u64 start_ns; /* queue_rq */
 	u64 sent_ns;  /* just before it was last published; the helper's silence counts from here */
 
-	/* Under device->lock: for how long there was no helper for the request that began then. */
-	u64 held_ns;
+	/* Under device->lock: when the request that began at held_start_ns was first held. */
+	u64 held_since_ns;
 	u64 held_start_ns;
 } ____cacheline_aligned_in_smp; /* neighbours are sent and ended on different CPUs */
 
@@ -190,8 +190,9 @@ struct vs_device {
 	struct vs_session *lingering; /* lost the device, but its file is still open; or NULL */
 	u32 hold_timeout_ms;
 	u32 io_timeout_ms; /* also read by vs_device_timeout, without the lock */
+	unsigned long hold_half;  /* jiffies; while HELD: who keeps others out is killed */
 	unsigned long hold_until; /* jiffies; while HELD */
-	u64 held_since_ns; /* when the hold time began last */
+	u64 hold_changed_ns; /* when hold_timeout_ms was set: no hold time began before that */
 	struct delayed_work hold_work;
 	struct work_struct doubt_work;
 };
@@ -265,7 +266,6 @@ void vs_queues_fail(struct vs_device *device);
 bool vs_queues_silent(struct vs_device *device);
 bool vs_queues_broken(struct vs_device *device);
 unsigned int vs_queue_inflight(struct vs_queue *queue);
-void vs_queues_forget_held(struct vs_device *device);
 struct request *vs_slot_take(struct vs_queue *queue, unsigned int index, blk_status_t status);
 
 /* reap.c */

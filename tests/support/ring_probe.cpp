@@ -293,24 +293,52 @@ void giving_up_held_contents(Helper& helper) {
     require(disk_capacity(helper.device()) == 0, "a stopped device has a capacity");
 }
 
+void be_silent_to_the_end(Helper& helper, unsigned queue) {
+    int error = 0;
+    Helper::wait_until(
+        [&] {
+            error = helper.session().enter(queue, VRAMSWAP_ENTER_WAIT);
+            return error != 0;
+        },
+        "the session of a silent helper to end");
+    expect(ETIMEDOUT, error, "ENTER of a silent helper");
+}
+
 // Only with a short I/O timeout: patience is 20 s.
 void silent_helper(Helper& helper) {
     helper.go_live();
     helper.write(0, bytes_each, 1);
     const auto read = helper.read_later(0, bytes_each, 1);
     const Taken taken = helper.take();
-    int error = 0;
-    Helper::wait_until(
-        [&] {
-            error = helper.session().enter(taken.queue, VRAMSWAP_ENTER_WAIT);
-            return error != 0;
-        },
-        "the session of a silent helper to end");
-    expect(ETIMEDOUT, error, "ENTER of a silent helper");
+    be_silent_to_the_end(helper, taken.queue);
     expect(ETIMEDOUT, helper.session().enter(taken.queue), "ENTER once more");
     expect(ETIMEDOUT, helper.session().stop(), "STOP of a silent helper");
     helper.take_over();
     helper.expect_right(*read);
+}
+
+// Only with an I/O timeout of 1 s and a hold time of 3 s. Each helper is back at once and as silent as the last, so
+// that the request is hardly ever held; it must not wait for ever all the same.
+void silent_helpers(Helper& helper) {
+    helper.go_live();
+    helper.write(0, bytes_each, 1);
+    const auto read = helper.read_later(0, bytes_each, 1);
+    for (unsigned sessions = 1;; ++sessions) {
+        require(sessions <= 6, "a request waits for helpers that never answer");
+        be_silent_to_the_end(helper, helper.take().queue);
+        helper.close();
+        helper.open();
+        const int error = helper.session().attach(good_attach(capacity, helper.cookie()));
+        if (error == ESTALE)
+            break; // the contents are given up
+        expect(0, error, "ATTACH");
+        expect(0, helper.session().map_all(), "mmap");
+        expect(0, helper.session().start(), "START");
+    }
+    expect(EIO, helper.finish(*read), "a read that no helper answers");
+    helper.close();
+    helper.go_live();
+    expect(0, helper.session().stop(), "STOP of new contents");
 }
 
 constexpr std::array cases = {
@@ -339,6 +367,7 @@ constexpr std::array cases = {
     Case{"discards_need_no_helper", discards_need_no_helper},
     Case{"giving_up_held_contents", giving_up_held_contents},
     Case{"silent_helper", silent_helper, true},
+    Case{"silent_helpers", silent_helpers, true},
 };
 
 } // namespace

@@ -22,6 +22,9 @@ say "rings"
 ring_probe
 vramswapctl set 0 --io-timeout 1
 ring_probe silent_helper
+vramswapctl set 0 --hold-timeout 3
+ring_probe silent_helpers
+vramswapctl set 0 --hold-timeout 120
 
 say "no memory for staging"
 vramswapctl add --index 1 --queues 1 --slots 1024 --slot-size 1M

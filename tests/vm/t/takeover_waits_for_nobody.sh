@@ -58,6 +58,26 @@ say "replaced after $((SECONDS - start)) s"
 assert_eq "$(status_of cookie)" "$cookie" "name of the contents"
 assert_eq "$(helper_says 0 starts)" 1 "starts of the keeper"
 
+say "another that takes the device between the two, and is stopped"
+keeper=$(helper_says 0 pid)
+worker=$(worker_of 0)
+kill -STOP "$keeper"
+kill -KILL "$worker"
+wait_state held
+sleep 1000 9<>/dev/vramswapc0 &
+squatter=$!
+wait_for "[ -e /proc/$squatter/fd/9 ]" 20
+kill -STOP "$squatter"
+kill -CONT "$keeper"
+start=$SECONDS
+wait_other_worker 0 "$worker" 60
+say "replaced after $((SECONDS - start)) s"
+same_bytes
+status=0
+wait "$squatter" || status=$?
+assert_eq "$status" 137 "end of the process that sat on the device"
+assert_eq "$(status_of cookie)" "$cookie" "name of the contents"
+
 say "a module that is unloaded while contents are held"
 keeper=$(helper_says 0 pid)
 tell_helper 0 restart never
