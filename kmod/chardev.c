@@ -222,7 +222,9 @@ void vs_chardev_exit(void)
 /* Makes /dev/vramswapcN, for root alone. */
 int vs_chardev_register(struct vs_device *device)
 {
-	int ret = dev_set_name(&device->node, VS_NAME "c%u", device->index);
+	int ret = vs_fault(VS_FAULT_chardev_name) ?
+			  -ENOMEM :
+			  dev_set_name(&device->node, VS_NAME "c%u", device->index);
 
 	if (ret)
 		return ret;

@@ -34,13 +34,15 @@ static int vs_enter_reap(struct vs_queue *queue, struct vs_channel *channel, u32
 	       vs_enter_has_work(channel)) {
 		vs_fault_delay(VS_FAULT_late_claim);
 		ret = vs_reap_claim(queue, channel, done, VS_ENTER_BATCH, &count);
-		vs_fault_kill(VS_FAULT_die_claimed, channel->session);
+		if (count)
+			vs_fault_kill(VS_FAULT_die_claimed, channel->session);
 		vs_fault_delay(VS_FAULT_late_end);
 		vs_reap_end(queue, channel, done, count);
 		total += count;
 	}
 	ret = ret ?: total;
-	vs_fault_kill(VS_FAULT_die_ended, channel->session);
+	if (total)
+		vs_fault_kill(VS_FAULT_die_ended, channel->session);
 	trace_vramswap_enter(queue, sq_head, ret);
 	return ret;
 }

@@ -15,6 +15,7 @@ VS_FAULT(slots)
 VS_FAULT(tags)
 VS_FAULT(disk)
 VS_FAULT(add_disk)
+VS_FAULT(chardev_name)
 VS_FAULT(chardev)
 
 /* a session's making */
@@ -34,8 +35,9 @@ VS_FAULT(event)
 VS_FAULT(event_full)
 VS_FAULT(dump_full)
 
-/* the data path: a doorbell is not rung; completions are taken late, ended late, taken twice */
+/* the data path: a doorbell or completion is lost; some are taken late, ended late, taken twice */
 VS_FAULT(doorbell)
+VS_FAULT(lost_completion)
 VS_FAULT(late_claim)
 VS_FAULT(late_end)
 VS_FAULT(duplicate)
@@ -47,3 +49,9 @@ VS_FAULT(die_doorbell)
 VS_FAULT(die_enter)
 VS_FAULT(die_claimed)
 VS_FAULT(die_ended)
+
+/* the same where a submitter that waits awake takes the completions */
+VS_FAULT(spin_late_claim)
+VS_FAULT(spin_late_end)
+VS_FAULT(spin_die_claimed)
+VS_FAULT(spin_die_ended)

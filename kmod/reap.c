@@ -66,7 +66,7 @@ static int vs_reap_believe(struct vs_queue *queue, struct vramswap_cqe cqe, stru
 int vs_reap_claim(struct vs_queue *queue, struct vs_channel *channel, struct vs_done *done,
 		  int limit, int *count)
 {
-	int ready = 0, ret = 0;
+	int ready = 0, taken, ret = 0;
 
 	*count = 0;
 	spin_lock(&queue->reap_lock);
@@ -77,9 +77,11 @@ int vs_reap_claim(struct vs_queue *queue, struct vs_channel *channel, struct vs_
 		ready = vs_cq_peek(&channel->ring);
 	if (ready < 0)
 		ret = ready;
-	while (!ret && *count < min(ready, limit)) {
+	for (taken = 0; !ret && taken < min(ready, limit); taken++) {
 		struct vramswap_cqe cqe = vs_cq_take(&channel->ring);
 
+		if (vs_fault(VS_FAULT_lost_completion))
+			continue;
 		ret = vs_reap_believe(queue, cqe, &done[*count]);
 		if (!ret)
 			++*count;

@@ -126,10 +126,16 @@ static int vs_spin_reap(struct vs_queue *queue, struct vs_channel *channel, bool
 	struct vs_done done[VS_SPIN_BATCH];
 	int count, ret;
 
+	vs_fault_delay(VS_FAULT_spin_late_claim);
 	ret = vs_reap_claim(queue, channel, done, VS_SPIN_BATCH, &count);
 	if (flag_up)
 		vs_handover_end(&channel->ring);
+	if (count)
+		vs_fault_kill(VS_FAULT_spin_die_claimed, channel->session);
+	vs_fault_delay(VS_FAULT_spin_late_end);
 	vs_reap_end(queue, channel, done, count);
+	if (count)
+		vs_fault_kill(VS_FAULT_spin_die_ended, channel->session);
 	return ret;
 }
 

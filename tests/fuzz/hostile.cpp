@@ -51,9 +51,9 @@ public:
             die < 8 ? settle() : foreign();
         else if (dice_.one_in(life_.truths))
             lie();
-        else if (die < 44)
+        else if (die < 54)
             server_.serve();
-        else if (die < 52) // staging, perhaps while the kernel copies
+        else if (die < 60) // staging, perhaps while the kernel copies
             server_.fill(server_.queue(), static_cast<unsigned>(dice_.below(target_.shape.slots)),
                          target_.shape.slot_size);
         else
@@ -63,6 +63,7 @@ public:
 private:
     /// What may end the session.
     void lie() {
+        target_.lied = true;
         switch (dice_.below(8)) {
         case 0:
             scribble();
@@ -156,6 +157,8 @@ private:
             violation(counts_, "a read-only area was made writable");
         if (::mprotect(target_.cq.address, target_.cq.size, PROT_READ | PROT_EXEC) == 0)
             violation(counts_, "the CQ was made executable");
+        if (!dice_.one_in(8)) // a pipe takes long to make
+            return;
         std::array<int, 2> pipe{};
         if (::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0)
             return;
@@ -301,8 +304,10 @@ private:
         (void)::close(copy);
     }
 
-    /// A child inherits the file, not the mappings, and dies in the middle of something.
+    /// A child inherits the file, not the mappings, and dies in the middle of something; it may outlive us, and keep
+    /// the file of a session that is over.
     void child() {
+        const bool outlives = dice_.one_in(4);
         const pid_t pid = ::fork();
         if (pid == 0) {
             Target bare;
@@ -311,9 +316,11 @@ private:
             Hand hand(bare, life_, dice_.word(), counts_);
             for (int i = 0; i < 20; ++i)
                 hand.foreign_child();
+            if (outlives)
+                (void)::usleep(static_cast<useconds_t>(dice_.below(300000)));
             ::_exit(0);
         }
-        if (pid > 0)
+        if (pid > 0 && !outlives)
             (void)::waitpid(pid, nullptr, 0);
     }
 
@@ -356,6 +363,83 @@ void ring_alarms() {
     (void)::setitimer(ITIMER_REAL, &often, nullptr);
 }
 
+/// One thread of a helper whose threads call everything at once on one file. It answers nothing: its staging memory is
+/// not filled, so that no reader may get a word of it.
+class Scrambler {
+public:
+    Scrambler(int fd, std::uint64_t seed, Counts& counts) : fd_(fd), dice_(seed), counts_(counts) {}
+
+    void act() {
+        ++counts_.operations;
+        switch (dice_.below(8)) {
+        case 0:
+        case 1:
+            attach();
+            break;
+        case 2:
+            if (::ioctl(fd_, VRAMSWAP_IOC_START) == 0)
+                ++counts_.sessions;
+            break;
+        case 3:
+            if (dice_.one_in(8))
+                (void)::ioctl(fd_, VRAMSWAP_IOC_STOP);
+            break;
+        case 4: {
+            vramswap_enter args{};
+            args.queue = static_cast<std::uint32_t>(dice_.below(3));
+            args.flags = dice_.one_in(16) ? VRAMSWAP_ENTER_WAIT : 0;
+            (void)::ioctl(fd_, VRAMSWAP_IOC_ENTER, &args);
+            break;
+        }
+        default:
+            map();
+            break;
+        }
+    }
+
+private:
+    void attach() {
+        vramswap_attach args{};
+        args.abi_version = VRAMSWAP_ABI_VERSION;
+        args.cookie = dice_.one_in(2) ? counts_.cookie.load() : 0;
+        args.capacity = args.cookie != 0 ? counts_.capacity.load() : usual_capacity;
+        if (::ioctl(fd_, VRAMSWAP_IOC_ATTACH, &args) != 0)
+            return;
+        shape_ = args;
+        counts_.cookie = args.cookie;
+        counts_.capacity = args.capacity;
+    }
+
+    /// What an area was when this thread attached last; by now it may be another's, or nobody's.
+    void map() {
+        const vramswap_region region = dice_.pick(std::array{shape_.sq, shape_.cq, shape_.staging, shape_.map});
+        void* const address =
+            ::mmap(nullptr, region.size, PROT_READ, MAP_SHARED, fd_, static_cast<off_t>(region.offset));
+        if (address != MAP_FAILED)
+            (void)::munmap(address, region.size);
+    }
+
+    vramswap_attach shape_{};
+    int fd_;
+    Dice dice_;
+    Counts& counts_;
+};
+
+void scramble(const Target& target, const HostileLife& life, Dice& dice, Counts& counts) {
+    std::atomic<std::uint64_t> left{life.operations};
+    const auto play = [&](std::uint64_t seed) {
+        Scrambler scrambler(target.fd, seed, counts);
+        while (!counts.over && left.fetch_sub(1) - 1 < life.operations)
+            scrambler.act();
+    };
+    std::vector<std::thread> threads;
+    for (unsigned i = 1; i < life.threads; ++i)
+        threads.emplace_back(play, dice.word());
+    play(dice.word());
+    for (std::thread& thread : threads)
+        thread.join();
+}
+
 } // namespace
 
 void live_hostile(const HostileLife& life, Counts& counts) {
@@ -367,6 +451,11 @@ void live_hostile(const HostileLife& life, Counts& counts) {
     target->fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (target->fd < 0)
         return;
+    if (life.scrambles) {
+        scramble(*target, life, dice, counts);
+        return;
+    }
+    target->alone = life.threads == 1;
     Hand(*target, life, dice.word(), counts).settle();
     std::atomic<std::uint64_t> left{life.operations};
     const auto play = [&](std::uint64_t seed) {

@@ -11,6 +11,7 @@ struct HostileLife {
     std::uint64_t seed = 0;
     std::uint64_t operations = 0; ///< in all of its threads together; then it ends, in one way or another
     unsigned threads = 1;
+    bool scrambles = false;   ///< its threads attach, start, map and stop all at once; nothing is served
     std::uint64_t truths = 1; ///< sound acts, on average, for one that may end the session
 };
 

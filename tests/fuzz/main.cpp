@@ -3,22 +3,27 @@
 // vramswap_fuzz: a hostile helper, hostile netlink callers, and witnesses who use the block device meanwhile.
 //
 //   vramswap_fuzz [--device N] [--seed S] [--seconds T] [--operations N] [--threads N] [--epoch-limit SECONDS]
+//                 [--epoch E [--before N]]
 //
-// Each epoch is a helper of its own that lives by its own dice: --seed S --epoch E plays one of them again. The kernel
-// may end sessions, fail I/O and refuse calls; it must not show a reader words that are not the helper's or a writer's,
-// nor the helper any that no writer wrote, let anything be mapped that must not be, hang, or print a report (which the
-// VM rig sees). The last line is JSON.
+// Each epoch is a helper of its own that lives by its own dice: --seed S --epoch E plays one of them again, after the N
+// before it. The kernel's log tells which one begins, for whoever finds no more than the log of a dead machine. The
+// kernel may end sessions, fail I/O and refuse calls; it must not show a reader words that are not the helper's or a
+// writer's, nor the helper any that no writer wrote, let anything be mapped that must not be, hang, or print a report
+// (which the VM rig sees). The last line is JSON.
 //
 // Exit status: 0 nothing was wrong, 1 something was (lines "VIOLATION: ..."), 2 bad usage.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <new>
+#include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -42,7 +47,8 @@ struct Options {
     unsigned threads = 2;
     unsigned witnesses = 4;
     std::uint64_t epoch_limit = 60;
-    std::uint32_t epoch = 0; ///< only this one; 0: all
+    std::uint32_t epoch = 0;  ///< only this one; 0: all
+    std::uint32_t before = 0; ///< and so many before it
 };
 
 /// Operations of one epoch, in all threads.
@@ -59,6 +65,7 @@ Options parse(int argc, char** argv) {
     app.add_option("--witnesses", options.witnesses)->check(CLI::Range(0, 16));
     app.add_option("--epoch-limit", options.epoch_limit, "seconds that one epoch may take");
     app.add_option("--epoch", options.epoch, "play only this epoch");
+    app.add_option("--before", options.before, "and so many before it");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -103,14 +110,35 @@ std::uint64_t seed_of(const Options& options, std::uint64_t number) {
     return dice.word();
 }
 
+/// Into the kernel's log: of a machine that died nothing else is left.
+void note_epoch(const Options& options, std::uint32_t epoch) {
+    const std::string text = fmt::format("<4>vramswap_fuzz: seed {} epoch {}\n", options.seed, epoch);
+    const int fd = ::open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)!::write(fd, text.data(), text.size());
+    (void)::close(fd);
+}
+
+HostileLife any_life(const Options& options, std::uint32_t epoch) {
+    Dice dice(seed_of(options, epoch));
+    HostileLife life{.device = options.device,
+                     .seed = dice.word(),
+                     .operations = 1 + dice.below(dice.one_in(4) ? 200 : longest_epoch),
+                     .threads = dice.one_in(2) ? 1 : options.threads,
+                     .scrambles = dice.one_in(16),
+                     .truths = std::uint64_t{1} << dice.below(14)};
+    if (life.scrambles) {
+        life.threads = options.threads;
+        life.operations = std::min<std::uint64_t>(life.operations, 200); // each may make a session's memory
+    }
+    return life;
+}
+
 void play_epoch(const Options& options, Counts& counts) {
     const std::uint32_t epoch = ++counts.epoch;
-    Dice dice(seed_of(options, epoch));
-    const HostileLife life{.device = options.device,
-                           .seed = dice.word(),
-                           .operations = 1 + dice.below(dice.one_in(4) ? 200 : longest_epoch),
-                           .threads = dice.one_in(2) ? 1 : options.threads,
-                           .truths = std::uint64_t{1} << dice.below(14)};
+    const HostileLife life = any_life(options, epoch);
+    note_epoch(options, epoch);
     const pid_t pid = spawn([&] { live_hostile(life, counts); });
     const auto limit = std::chrono::seconds(options.epoch_limit);
     if (ended(pid, Clock::now() + limit))
@@ -123,8 +151,9 @@ void play_epoch(const Options& options, Counts& counts) {
 void play(const Options& options, Counts& counts) {
     const auto until = Clock::now() + std::chrono::seconds(options.seconds);
     if (options.epoch != 0) {
-        counts.epoch = options.epoch - 1;
-        play_epoch(options, counts);
+        counts.epoch = options.epoch - 1 - std::min(options.before, options.epoch - 1);
+        while (counts.epoch < options.epoch && counts.violations == 0)
+            play_epoch(options, counts);
         return;
     }
     constexpr auto news_every = std::chrono::minutes(1);

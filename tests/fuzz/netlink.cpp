@@ -16,7 +16,7 @@ namespace fuzz {
 namespace {
 
 constexpr uid_t nobody = 65534;
-constexpr std::uint32_t first_toy = 2; ///< devices from this number on may be changed
+constexpr std::uint32_t first_toy = 2; ///< devices from this number on may be added, changed at will and deleted
 
 /// A message, put together by hand: libraries refuse to make broken ones.
 class Message {
@@ -69,14 +69,14 @@ public:
 
     void call() {
         ++counts_.netlink;
-        const auto command = static_cast<std::uint8_t>(dice_.below(VRAMSWAP_CMD_STATS + 3));
+        const std::uint8_t command = any_command();
         std::uint16_t flags = NLM_F_REQUEST | NLM_F_ACK;
         if (dice_.one_in(4))
             flags = static_cast<std::uint16_t>(flags | NLM_F_DUMP);
         if (dice_.one_in(16))
             flags = static_cast<std::uint16_t>(flags | dice_.word());
         Message message(family_, flags, command, static_cast<std::uint8_t>(dice_.below(3)), ++number_);
-        fill(message);
+        fill(message, command);
         auto& bytes = message.finish();
         if (dice_.one_in(8))
             spoil(bytes);
@@ -106,8 +106,20 @@ private:
         return 0;
     }
 
-    /// A value that makes sense now and then, for a type that is one of ours, mostly.
-    void fill(Message& message) {
+    /// Devices come and go less often than the rest: that takes a hundred times as long.
+    std::uint8_t any_command() {
+        std::uint8_t command = 0;
+        do
+            command = static_cast<std::uint8_t>(dice_.below(VRAMSWAP_CMD_STATS + 3));
+        while ((command == VRAMSWAP_CMD_ADD || command == VRAMSWAP_CMD_DEL) && !dice_.one_in(16));
+        return command;
+    }
+
+    /// A value that makes sense now and then, for a type that is one of ours, mostly. Devices with a helper may be
+    /// looked at, and the one under attack may get other timeouts, but none so long that it stands still.
+    void fill(Message& message, std::uint8_t command) {
+        const bool looks = command == VRAMSWAP_CMD_GET || command == VRAMSWAP_CMD_STATS;
+        const bool tames = command == VRAMSWAP_CMD_SET && dice_.one_in(4);
         const std::uint64_t count = dice_.below(6);
         for (std::uint64_t i = 0; i < count; ++i) {
             auto type = static_cast<std::uint16_t>(dice_.below(VRAMSWAP_A_MAX + 3));
@@ -116,7 +128,10 @@ private:
             std::array<std::uint64_t, 8> data{dice_.edgy(), dice_.word()};
             auto size = static_cast<std::uint16_t>(dice_.one_in(4) ? dice_.below(sizeof data) : 4);
             if ((type & NLA_TYPE_MASK) == VRAMSWAP_A_INDEX)
-                data[0] = first_toy + dice_.below(18);
+                data[0] = tames ? 0 : looks && dice_.one_in(2) ? dice_.below(first_toy) : first_toy + dice_.below(18);
+            if (tames && ((type & NLA_TYPE_MASK) == VRAMSWAP_A_HOLD_TIMEOUT_MS ||
+                          (type & NLA_TYPE_MASK) == VRAMSWAP_A_IO_TIMEOUT_MS))
+                data[0] = 100 + dice_.below(2000);
             if ((type & NLA_TYPE_MASK) == VRAMSWAP_A_SLOTS || (type & NLA_TYPE_MASK) == VRAMSWAP_A_QUEUES)
                 data[0] = dice_.below(9); // a thousand slots in each of 64 queues take long to make
             if (dice_.one_in(16))

@@ -79,16 +79,22 @@ void violation(Counts& counts, fmt::format_string<Args...> format, Args&&... arg
     (void)std::fprintf(stderr, "VIOLATION: %s\n", text.c_str());
 }
 
-// A word's upper 16 bits say who wrote it, the lower 32 in which epoch.
+// A word's upper 16 bits say who wrote it, the lower 32 in which epoch; a witness's 16 bits between, to which block.
 inline constexpr std::uint64_t helper_mark = 0x4845;
 inline constexpr std::uint64_t witness_mark = 0x5749;
 
 inline std::uint64_t marked(std::uint64_t mark, std::uint32_t epoch) {
     return (mark << 48) | epoch;
 }
+inline std::uint64_t marked_for(std::uint64_t block, std::uint32_t epoch) {
+    return marked(witness_mark, epoch) | ((block & 0xffff) << 32);
+}
 /// A word that somebody of us wrote, in whatever epoch.
 inline bool is_ours(std::uint64_t word) {
     return (word >> 48) == helper_mark || (word >> 48) == witness_mark;
+}
+inline bool is_for(std::uint64_t word, std::uint64_t block) {
+    return ((word >> 32) & 0xffff) == (block & 0xffff);
 }
 inline std::uint64_t mark_of(std::uint64_t word) {
     return word >> 48;

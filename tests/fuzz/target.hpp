@@ -27,6 +27,8 @@ struct Target {
     Area map;
     std::array<std::atomic<std::uint32_t>, VRAMSWAP_MAX_QUEUES> heads{};
     std::atomic<bool> ended; ///< the kernel wants no more of this session
+    bool alone = false;      ///< only one thread uses it
+    bool lied = false;       ///< that thread has done what may end the session, or end a request before its time
 
     [[nodiscard]] bool mapped() const { return staging.address != nullptr; }
     [[nodiscard]] const vramswap_sq& sq_of(unsigned queue) const {

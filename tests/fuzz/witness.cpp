@@ -75,7 +75,11 @@ private:
     }
 
     bool write(int fd, off_t offset, std::size_t length) {
-        std::fill_n(memory_.get(), length / sizeof(std::uint64_t), marked(witness_mark, counts_.epoch));
+        constexpr std::size_t words = block / sizeof(std::uint64_t);
+        const auto first = static_cast<std::uint64_t>(offset) / block;
+        const std::uint32_t epoch = counts_.epoch;
+        for (std::size_t i = 0; i < length / block; ++i)
+            std::fill_n(memory_.get() + (i * words), words, marked_for(first + i, epoch));
         return ::pwrite(fd, memory_.get(), length, offset) == static_cast<ssize_t>(length);
     }
 

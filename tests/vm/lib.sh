@@ -197,6 +197,19 @@ show_helpers() {
 	done
 }
 
+# --- memory ---
+
+# Free pages, KiB; those that a CPU keeps for itself (tens of MiB here) are not in MemFree.
+free_memory() { awk '/ nr_free_pages | count:/ { pages += $2 } END { print pages * 4 }' /proc/zoneinfo; }
+
+# settle_memory: until free_memory means something.
+settle_memory() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	sleep 2 # the kernel frees modules, queues and per-CPU memory later, and tells nobody when it is done
+	cat /proc/sys/vm/stat_refresh
+}
+
 # --- swap ---
 
 swap_on() {

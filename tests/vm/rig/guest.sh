@@ -153,7 +153,7 @@ clean_console() { tr -d '\r\000' <"$1" | sed 's/\x1b\[[0-9;?]*[a-zA-Z]//g; s/\x1
 
 # What the kernel prints when something is wrong. Only lines with its time stamp count,
 # so a test may say these words.
-TROUBLE='BUG:|WARNING:|Oops|Kernel panic|general protection|KASAN|KCSAN|UBSAN'
+TROUBLE='BUG:|WARNING:|page allocation failure|Oops|Kernel panic|general protection|KASAN|KCSAN|UBSAN'
 TROUBLE+='|possible circular locking|possible recursive locking|INFO: task .*blocked'
 TROUBLE+='|INFO: rcu|rcu: INFO|soft lockup|hard LOCKUP|Call Trace|unreferenced object'
 TROUBLE+='|kmemleak: [1-9]|sleeping function called'

@@ -16,23 +16,23 @@ start_helper 1 64M # an honest neighbour, of whom the hostile one must see and s
 neighbour() {
 	while [ -e fuzzing ]; do
 		fio --eta=never --name=neighbour --filename=/dev/vramswap1 --ioengine=libaio --direct=1 --iodepth=8 --rw=randrw \
-			--bs=4k --size=16M --verify=crc32c --verify_fatal=1 --time_based --runtime=15 --output=fio.log
+			--bs=4k --rate_iops=25 --size=16M --verify=crc32c --verify_fatal=1 --time_based --runtime=15 --output=fio.log
 	done
 }
 touch fuzzing
 neighbour &
 neighbour=$!
 
-while read -r seed epoch found; do
+while read -r seed epoch before found; do
 	say "epoch $epoch of seed $seed, which once found: $found"
-	vramswap_fuzz --device 0 --seed "$seed" --epoch "$epoch" --threads 3
+	vramswap_fuzz --device 0 --seed "$seed" --epoch "$epoch" --before "$before" --threads 3
 done < <(grep -v '^#' "$SUPPORT/../fuzz/cases")
 
 # As many operations as FUZZ_OPERATIONS says, if that is not 0, in FUZZ_SECONDS at most.
 limits=(--seconds "$FUZZ_SECONDS" --epoch-limit $((30 * PATIENCE)))
 [ "$FUZZ_OPERATIONS" -eq 0 ] || limits+=(--operations "$FUZZ_OPERATIONS")
 status=0
-vramswap_fuzz --device 0 --seed "$FUZZ_SEED" --threads 3 "${limits[@]}" >fuzz.log 2>&1 &
+vramswap_fuzz --device 0 --seed "$FUZZ_SEED" --threads 3 --witnesses 3 "${limits[@]}" >fuzz.log 2>&1 &
 fuzzer=$!
 tail -f --pid=$fuzzer fuzz.log | sed -nu 's/.* so far.*/== &/p'
 wait $fuzzer || status=$?

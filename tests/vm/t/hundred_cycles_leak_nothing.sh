@@ -33,20 +33,10 @@ killed_cycle() {
 # KiB
 memory_of() { awk -v name="$1:" '$1 == name { print $2 }' /proc/meminfo; }
 
-# Free pages, KiB; those that a CPU keeps for itself (tens of MiB here) are not in MemFree.
-free_memory() { awk '/ nr_free_pages | count:/ { pages += $2 } END { print pages * 4 }' /proc/zoneinfo; }
-
-settle() {
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	sleep 2 # the kernel frees modules, queues and per-CPU memory later, and tells nobody when it is done
-	cat /proc/sys/vm/stat_refresh
-}
-
 # measure: lines NAME VALUE; what is in use, so that more is worse.
 measure() {
 	local name
-	settle
+	settle_memory
 	echo "memory -$(free_memory)"
 	for name in SUnreclaim VmallocUsed Percpu KernelStack; do
 		echo "$name $(memory_of "$name")"
