@@ -26,10 +26,12 @@ static struct class vs_chardev_class = {
 static int vs_chardev_open(struct inode *inode, struct file *file)
 {
 	struct vs_device *device = container_of(inode->i_cdev, struct vs_device, cdev);
+	unsigned int noreclaim = memalloc_noreclaim_save(); /* as in vs_area_list */
 	struct vs_session *session =
 		vs_fault(VS_FAULT_session) ? NULL : kzalloc(sizeof(*session), VS_GFP);
 	int ret;
 
+	memalloc_noreclaim_restore(noreclaim);
 	if (!session)
 		return -ENOMEM;
 	session->device = device;

@@ -47,6 +47,7 @@ void vs_device_set_state(struct vs_device *device, enum vramswap_state state,
 		vs_state_names[state]);
 	trace_vramswap_state(device->index, device->state, state, device->reason);
 	device->state = state;
+	vs_reserve_update(device);
 	vs_genl_event(device, event);
 	memalloc_noio_restore(noio);
 }
@@ -99,6 +100,7 @@ void vs_device_drop_session(struct vs_device *device, int reason)
 /* Contents are given up, or lost. */
 void vs_device_forget_contents(struct vs_device *device)
 {
+	vs_shm_forget_spare(device);
 	vs_area_destroy(&device->map);
 	device->cookie = 0;
 	device->capacity = 0;
@@ -147,6 +149,7 @@ void vs_device_close(struct vs_device *device, struct vs_session *session)
 		vs_hold_lose_helper(device, -ESHUTDOWN);
 	if (device->lingering == session)
 		device->lingering = NULL;
+	vs_shm_retire(session);
 	mutex_unlock(&device->lock);
 }
 
@@ -371,6 +374,7 @@ struct vs_device *vs_device_create(unsigned int index, const struct vs_shape *sh
 	device->node.release = vs_device_free;
 	mutex_init(&device->lock);
 	vs_hold_init(device);
+	vs_reserve_init(device);
 
 	ret = vs_queues_create(device);
 	if (ret)
@@ -426,6 +430,7 @@ void vs_device_destroy(struct vs_device *device)
 	mutex_unlock(&device->lock);
 	vs_device_tell(device, VRAMSWAP_EVENT_DELETED);
 	cancel_delayed_work_sync(&device->hold_work);
+	vs_reserve_destroy(device);
 	vs_disk_destroy(device);
 	cancel_work_sync(&device->doubt_work);
 	vs_device_put(device);

@@ -28,6 +28,10 @@ VS_FAULT(contents)
 VS_FAULT(attach_answer)
 VS_FAULT(mmap)
 
+/* its end, and the next one's beginning */
+VS_FAULT(pinned)
+VS_FAULT(reserve)
+
 /* netlink */
 VS_FAULT(reply)
 VS_FAULT(reply_full)

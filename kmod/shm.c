@@ -2,9 +2,10 @@
 /*
  * The memory that a session shares with its helper: made, mapped, let go.
  *
- * It is made afresh for each session and never used by another: a GPU's DMA or a pin can outlive
- * the helper that set it up, and must not reach anybody else's pages. Freed pages live on until the
- * last mapping and pin of them is gone.
+ * Its pages are used by one session only, for a GPU's DMA or a pin can outlive the helper that set
+ * it up, and must not reach anybody else's. Freed pages live on until the last mapping and pin of
+ * them is gone. Only where there is none left does the next session of the same contents get the
+ * same memory, zeroed: while nothing can be swapped out there may be no other.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -94,11 +95,13 @@ static int vs_shm_create_channels(struct vs_session *session)
 	char *sq = session->areas[VS_AREA_SQ].memory;
 	char *cq = session->areas[VS_AREA_CQ].memory;
 	char *staging = session->areas[VS_AREA_STAGING].memory;
+	unsigned int noreclaim = memalloc_noreclaim_save(); /* as in vs_area_list */
 	unsigned int i;
 
 	if (!vs_fault(VS_FAULT_channels))
 		session->channels =
 			kcalloc(device->queue_count, sizeof(*session->channels), VS_GFP);
+	memalloc_noreclaim_restore(noreclaim);
 	if (!session->channels)
 		return -ENOMEM;
 	for (i = 0; i < device->queue_count; i++) {
@@ -113,23 +116,85 @@ static int vs_shm_create_channels(struct vs_session *session)
 	return 0;
 }
 
+/* What a session has for itself; the map is the device's. */
+static const enum vs_area_id vs_shm_own_areas[] = { VS_AREA_SQ, VS_AREA_CQ, VS_AREA_STAGING };
+
+/* Has nobody a mapping or a pin of it any more? */
+static bool vs_area_unshared(const struct vs_area *area)
+{
+	size_t i, count = area->size >> PAGE_SHIFT;
+
+	if (!area->memory || vs_fault(VS_FAULT_pinned))
+		return false;
+	for (i = 0; i < count; i++)
+		if (page_count(area->pages[i]) != 1)
+			return false;
+	return true;
+}
+
+static void vs_area_clear(struct vs_area *area)
+{
+	size_t i, count = area->size >> PAGE_SHIFT;
+
+	for (i = 0; i < count; i++) {
+		clear_highpage(area->pages[i]);
+		cond_resched();
+	}
+}
+
 /*
- * Makes all of a session's memory but the map, which is the device's. -ENOMEM, with nothing left
- * behind.
+ * The file of a session that has ended is closed: leaves its memory to the next one, if there is to
+ * be one. device->lock held.
  */
-int vs_shm_create(struct vs_session *session)
+void vs_shm_retire(struct vs_session *session)
+{
+	struct vs_device *device = session->device;
+	int i;
+
+	lockdep_assert_held(&device->lock);
+	if (device->state != VRAMSWAP_STATE_HELD || device->spare[VS_AREA_SQ].memory)
+		return;
+	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++)
+		if (!vs_area_unshared(&session->areas[vs_shm_own_areas[i]]))
+			return;
+	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++) {
+		device->spare[vs_shm_own_areas[i]] = session->areas[vs_shm_own_areas[i]];
+		session->areas[vs_shm_own_areas[i]] = (struct vs_area){};
+	}
+}
+
+/* device->lock held, or the device is nobody else's. */
+void vs_shm_forget_spare(struct vs_device *device)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++)
+		vs_area_destroy(&device->spare[vs_shm_own_areas[i]]);
+}
+
+static bool vs_shm_take_spare(struct vs_session *session)
+{
+	struct vs_device *device = session->device;
+	int i;
+
+	if (!device->spare[VS_AREA_SQ].memory)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++) {
+		struct vs_area *area = &session->areas[vs_shm_own_areas[i]];
+
+		*area = device->spare[vs_shm_own_areas[i]];
+		device->spare[vs_shm_own_areas[i]] = (struct vs_area){};
+		vs_area_clear(area);
+	}
+	return true;
+}
+
+static int vs_shm_create_areas(struct vs_session *session)
 {
 	const struct vs_device *device = session->device;
-	unsigned int entries = vs_shm_ring_entries(device);
 	unsigned int queues = device->queue_count;
 	u64 staging = (u64)queues * device->slots * device->slot_size;
 	int ret;
-
-	/* A page for each, so that queues share no cache line and no page. */
-	session->sq_stride = PAGE_ALIGN(sizeof(struct vramswap_sq) +
-					entries * sizeof(struct vramswap_sqe));
-	session->cq_stride = PAGE_ALIGN(sizeof(struct vramswap_cq) +
-					entries * sizeof(struct vramswap_cqe));
 
 	ret = vs_area_create(&session->areas[VS_AREA_SQ], VS_AREA_SQ, queues * session->sq_stride);
 	if (!ret)
@@ -137,10 +202,34 @@ int vs_shm_create(struct vs_session *session)
 				     queues * session->cq_stride);
 	if (!ret)
 		ret = vs_area_create(&session->areas[VS_AREA_STAGING], VS_AREA_STAGING, staging);
+	return ret;
+}
+
+/*
+ * Makes all of a session's memory but the map. device->lock held. -ENOMEM, with nothing left
+ * behind.
+ */
+int vs_shm_create(struct vs_session *session)
+{
+	unsigned int entries = vs_shm_ring_entries(session->device);
+	int ret = 0;
+
+	/* A page for each, so that queues share no cache line and no page. */
+	session->sq_stride = PAGE_ALIGN(sizeof(struct vramswap_sq) +
+					entries * sizeof(struct vramswap_sqe));
+	session->cq_stride = PAGE_ALIGN(sizeof(struct vramswap_cq) +
+					entries * sizeof(struct vramswap_cqe));
+
+	if (!vs_shm_take_spare(session)) {
+		vs_reserve_release(session->device);
+		ret = vs_shm_create_areas(session);
+	}
 	if (!ret)
 		ret = vs_shm_create_channels(session);
-	if (ret)
+	if (ret) {
+		vs_shm_retire(session);
 		vs_shm_destroy(session);
+	}
 	return ret;
 }
 
@@ -194,6 +283,8 @@ int vs_shm_mmap(struct vs_session *session, struct vm_area_struct *vma)
 {
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	struct vs_area *area = vs_shm_find(session, offset, vma->vm_end - vma->vm_start);
+	unsigned int noreclaim;
+	int ret;
 
 	lockdep_assert_held(&session->device->lock);
 	if (!area || !(vma->vm_flags & VM_SHARED))
@@ -207,7 +298,10 @@ int vs_shm_mmap(struct vs_session *session, struct vm_area_struct *vma)
 	 */
 	vs_compat_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTDUMP | VM_DONTEXPAND,
 			       VM_MAYEXEC | (area->read_only ? VM_MAYWRITE : 0));
-	return vs_fault(VS_FAULT_mmap) ?
-		       -ENOMEM :
-		       vm_map_pages_zero(vma, area->pages, area->size >> PAGE_SHIFT);
+	noreclaim = memalloc_noreclaim_save(); /* page tables: as in vs_area_list */
+	ret = vs_fault(VS_FAULT_mmap) ?
+		      -ENOMEM :
+		      vm_map_pages_zero(vma, area->pages, area->size >> PAGE_SHIFT);
+	memalloc_noreclaim_restore(noreclaim);
+	return ret;
 }

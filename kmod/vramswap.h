@@ -195,6 +195,13 @@ struct vs_device {
 	u64 hold_changed_ns; /* when hold_timeout_ms was set: no hold time began before that */
 	struct delayed_work hold_work;
 	struct work_struct doubt_work;
+
+	/* While HELD: the last session's memory for the next one. No area has memory: none. */
+	struct vs_area spare[VS_AREAS];
+
+	struct list_head reserve;    /* pages that reserve.c keeps back */
+	unsigned long reserve_pages; /* how many */
+	struct delayed_work reserve_work;
 };
 
 /* How a device is made. */
@@ -248,6 +255,12 @@ void vs_hold_arm(struct vs_device *device, u64 held_ns);
 void vs_hold_lose_helper(struct vs_device *device, int reason);
 void vs_hold_lose_broken(struct vs_device *device);
 
+/* reserve.c */
+void vs_reserve_init(struct vs_device *device);
+void vs_reserve_update(struct vs_device *device);
+void vs_reserve_release(struct vs_device *device);
+void vs_reserve_destroy(struct vs_device *device);
+
 /* disk.c */
 int vs_disk_create(struct vs_device *device);
 void vs_disk_destroy(struct vs_device *device);
@@ -293,6 +306,8 @@ int vs_enter(struct vs_session *session, const struct vramswap_enter *args);
 /* shm.c */
 int vs_shm_create(struct vs_session *session);
 void vs_shm_destroy(struct vs_session *session);
+void vs_shm_retire(struct vs_session *session);
+void vs_shm_forget_spare(struct vs_device *device);
 void vs_shm_describe(const struct vs_session *session, struct vramswap_attach *args);
 int vs_shm_mmap(struct vs_session *session, struct vm_area_struct *vma);
 int vs_area_create(struct vs_area *area, enum vs_area_id id, u64 size);

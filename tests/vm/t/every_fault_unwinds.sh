@@ -145,6 +145,15 @@ for fault in doorbell lost_completion late_claim late_end duplicate die_request 
 	note $fault
 	say "$fault: $(helper_says 0 starts) starts, $(stat_of replayed) requests sent again"
 done
+
+# A session's memory that somebody has pinned is not used again; a reserve that is not to be had is tried for again.
+for fault in pinned reserve; do
+	arm $fault=1
+	kill_worker 0
+	wait_for "at_least 1 struck $fault" 20
+	note $fault
+	verified $fault
+done
 stop_helper 0
 
 awk '{ print $1 }' $faults | sort >all
