@@ -98,7 +98,8 @@ std::optional<Finding> check_module(const Patient& patient) {
 
 std::optional<Finding> check_signature(const Patient& patient) {
     constexpr std::string_view mark = "~Module signature appended~"; // a line of its own at a signed module's end
-    const std::string enrol = "mokutil --import /var/lib/dkms/mok.pub, then reboot, and enrol the key when asked";
+    const std::string enrol = "mokutil --import /var/lib/dkms/mok.pub (Ubuntu: /var/lib/shim-signed/mok/MOK.der), then "
+                              "reboot, and enrol the key when asked";
     if (!wants_signatures(patient))
         return Finding{"signature", Health::ok, "modules need none: Secure Boot is off", ""};
     if (loaded(patient))
@@ -113,8 +114,12 @@ std::optional<Finding> check_signature(const Patient& patient) {
     if (text_of(patient, file).ends_with(mark))
         return Finding{"signature", Health::warning, "Secure Boot is on; the module is signed, but not loaded yet",
                        "modprobe vramswap; if it says that a key was rejected: " + enrol};
-    return Finding{"signature", Health::error, "Secure Boot is on, and the module is not signed",
-                   "have DKMS sign it: dkms autoinstall --force; " + enrol};
+    return Finding{
+        "signature", Health::error, "Secure Boot is on, and the module is not signed",
+        fmt::format("have DKMS, which needs openssl for it, build it anew: dkms build --force -m vramswap -v {0} "
+                    "-k {1} && dkms install --force -m vramswap -v {0} -k {1}; ",
+                    VRAMSWAP_VERSION, release_of(patient)) +
+            enrol};
 }
 
 std::optional<Finding> check_configuration(const Patient& patient) {
@@ -130,6 +135,16 @@ std::optional<Finding> check_configuration(const Patient& patient) {
         if (const auto complete = settings_complete(*config); !complete)
             return Finding{"configuration", Health::error,
                            fmt::format("[vramswap{}]: {}", device, complete.error().message), "correct the file"};
+        if (config->engine == EngineChoice::host && !config->size)
+            return Finding{"configuration", Health::error,
+                           fmt::format("[vramswap{}]: host memory has no size of its own", device),
+                           "say how much: size = 1G, for instance"};
+        const MemorySizes no_gpu{.ram = 1ULL << 40};
+        if (config->engine == EngineChoice::host && !config->size->bytes(no_gpu))
+            return Finding{"configuration", Health::error,
+                           fmt::format("[vramswap{}]: size = {} speaks of a GPU's memory, but the engine is host",
+                                       device, config->size->text()),
+                           "say how much: size = 1G, or a part of ram"};
     }
     return Finding{"configuration", Health::ok,
                    fmt::format("{} device{} configured", devices->size(), devices->size() == 1 ? " is" : "s are"), ""};

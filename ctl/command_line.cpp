@@ -20,6 +20,7 @@ namespace {
 struct Words {
     std::string device;
     bool json = false;
+    bool rates = false;
     bool no_headings = false;
     bool exact = false;
     std::string columns;
@@ -114,6 +115,7 @@ void add_status(CLI::App& app, Words& words) {
     CLI::App* status = app.add_subcommand("status", "Shows the devices and their use as swap");
     add_device(*status, words, false);
     add_table_options(*status, words);
+    status->add_flag("-r,--rates", words.rates, "With --json: what is written and read a second, now");
     status->footer("Columns:\n" + explain_columns(status_columns()));
 }
 
@@ -230,7 +232,7 @@ Result<Command> make_status(const Words& words) {
     auto style = table_style(words, status_default_columns, status_columns());
     if (!style)
         return pass_on(style);
-    return StatusCommand{.device = *device, .json = words.json, .style = std::move(*style)};
+    return StatusCommand{.device = *device, .json = words.json, .rates = words.rates, .style = std::move(*style)};
 }
 
 Result<Command> make_stats(const Words& words) {

@@ -25,6 +25,7 @@ struct TableStyle {
 struct StatusCommand {
     std::optional<std::uint32_t> device; ///< all if not set
     bool json = false;
+    bool rates = false; ///< in JSON, too
     TableStyle style;
 };
 

@@ -72,10 +72,16 @@ Json json_device(const DeviceInfo& device) {
             {"cookie", device.cookie == 0 ? Json(nullptr) : Json(fmt::format("{:#018x}", device.cookie))}};
 }
 
-Json json_status(const DeviceInfo& device, const OpStats& reads_and_writes, const std::optional<SwapArea>& swap) {
+Json json_status(const DeviceInfo& device, const OpStats& reads_and_writes, const std::optional<SwapArea>& swap,
+                 const std::optional<Rates>& rates) {
     Json json = json_device(device);
     json["p50_ns"] = json_ns(latency_percentile(reads_and_writes.latency, 0.5));
     json["p99_ns"] = json_ns(latency_percentile(reads_and_writes.latency, 0.99));
+    json["gpu"] = engine_word(device.label) == "cuda" ? Json(device.label) : Json(nullptr);
+    if (rates) {
+        json["out_bytes_per_second"] = rates->out.bytes_per_second;
+        json["in_bytes_per_second"] = rates->in.bytes_per_second;
+    }
     json["swap"] = nullptr;
     if (swap)
         json["swap"] = {{"size", swap->size}, {"used", swap->used}, {"priority", swap->priority}};

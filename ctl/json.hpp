@@ -17,7 +17,8 @@ namespace vramswap::ctl {
 using Json = nlohmann::ordered_json;
 
 Json json_device(const DeviceInfo& device);
-Json json_status(const DeviceInfo& device, const OpStats& reads_and_writes, const std::optional<SwapArea>& swap);
+Json json_status(const DeviceInfo& device, const OpStats& reads_and_writes, const std::optional<SwapArea>& swap,
+                 const std::optional<Rates>& rates = {});
 Json json_stats(const DeviceInfo& device, std::span<const QueueStats> queues, bool each_queue);
 Json json_rates(const DeviceInfo& device, const Rates& rates, const std::optional<SwapArea>& swap,
                 const std::string& time);

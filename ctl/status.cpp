@@ -106,9 +106,10 @@ const std::vector<Cell<Subject>>& cells() {
 constexpr auto rate_time = std::chrono::milliseconds(200);
 
 bool wants_rates(const StatusCommand& command) {
-    return !command.json && std::ranges::any_of(command.style.columns, [](const Column& column) {
-        return column.name == "OUT/s" || column.name == "IN/s";
-    });
+    if (command.json)
+        return command.rates;
+    return std::ranges::any_of(command.style.columns,
+                               [](const Column& column) { return column.name == "OUT/s" || column.name == "IN/s"; });
 }
 
 Subject subject_of(Sample sample, const Samples& before) {
@@ -146,7 +147,8 @@ Result<void> run_status(const StatusCommand& command) {
     for (auto& [index, sample] : *now) {
         const Subject subject = subject_of(std::move(sample), *before);
         rows.push_back(make_row(cells(), subject, command.style));
-        json += json_line(json_status(subject.sample.device, subject.reads_and_writes, subject.sample.swap));
+        json +=
+            json_line(json_status(subject.sample.device, subject.reads_and_writes, subject.sample.swap, subject.rates));
     }
     if (rows.empty())
         note_no_device();

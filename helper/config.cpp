@@ -148,7 +148,8 @@ Result<std::variant<Config, Text>> parse_config(int argc, const char* const* arg
         } catch (const CLI::ParseError& error) {
             return fail(EINVAL, "{} (see vramswapd --help)", error.what());
         }
-        auto read = read_files ? settings_read(raw.device, root, raw.file) : Config{.device = raw.device};
+        auto read = read_files ? settings_read(raw.device, root, raw.file)
+                               : Result<Config>(settings_harmless(raw.device, root, raw.file));
         if (!read)
             return pass_on(read);
         auto config = finish(app, raw, std::move(*read));

@@ -18,8 +18,8 @@ namespace vramswap {
 /// Which engine to use. `automatic` lets the helper choose the best that this machine has.
 enum class EngineChoice : std::uint8_t { automatic, host, cuda };
 
-/// The highest N of vramswapN that is understood: the minor numbers that Linux has. The kernel may have fewer.
-inline constexpr unsigned max_device = 1048575;
+/// The highest N of vramswapN: the module makes 16 devices at most (VS_MAX_DEVICES).
+inline constexpr unsigned max_device = 15;
 
 /// What the user asked for, in files and on the command line; never changed after parsing. docs/CONFIG.md tells of
 /// each key, and why its default is what it is.
@@ -35,6 +35,7 @@ struct Config {
     std::chrono::microseconds spin{100}; ///< the longest that an I/O thread looks for work before it sleeps
     std::chrono::seconds wait_device{5}; ///< how long to wait for the control device to be free
     unsigned swap_priority = 100;        ///< for vramswapctl swap-on
+    bool files_count = true;             ///< false: contents wait, and of the files only what harms none was taken
 
     // For the kernel's device. What is not set stays as it is there.
     std::optional<unsigned> queues;

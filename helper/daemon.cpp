@@ -196,12 +196,24 @@ void Daemon::tell_kept_capacity() const {
                     size_text(record_.capacity));
 }
 
+/// New contents are what the files say, which were not read for the sake of the old ones: if the kernel holds none,
+/// they are let go of, and the service manager's next start reads the files.
+Result<void> Daemon::leave_anew_to_files() {
+    record_.capacity = std::max<std::uint64_t>(record_.capacity, VRAMSWAP_MIN_CAPACITY);
+    if (auto client = attach(0); !client)
+        return pass_on(client);
+    drop_inheritance();
+    return fail(EAGAIN, "no contents are left to take over; the next start reads the configuration and makes new ones");
+}
+
 /// Chooses the engine of new contents and attaches, before memory is asked for: a device that belongs to another helper
 /// must not cost gigabytes to find out. A predecessor's engine comes later: if its GPU is gone, the kernel still is to
 /// be asked whether it wants the contents at all.
 Result<void> Daemon::attach_first() {
     tell_kept_capacity();
     record_.device = config_.device;
+    if (start_ == policy::Start::fresh && !config_.files_count)
+        return leave_anew_to_files();
     if (start_ == policy::Start::fresh) {
         auto engine = engines::make(config_, record_, left_.engine == EngineChoice::cuda ? left_.capacity : 0, log_);
         if (!engine)
@@ -215,7 +227,7 @@ Result<void> Daemon::attach_first() {
         if (!config_.size)
             config_.size = SizeRule::of(record_.capacity);
         begin_anew();
-        return attach_first();
+        return config_.files_count ? attach_first() : leave_anew_to_files();
     }
     if (!client && start_ == policy::Start::resume && device_is_gone(client.error())) {
         begin_anew();
@@ -302,8 +314,10 @@ Result<void> Daemon::start_first() {
         lowmem::lock_memory, lowmem::refuse_oom_kill, [this] { return hand_to_manager(); },
         [&] { return (*session)->start(); });
     if (!started) {
-        if (start_ == policy::Start::fresh)
+        if (start_ == policy::Start::fresh) {
             give_up_contents();
+            (void)manager_.sync(); // it hears only who is still there
+        }
         return started;
     }
     session_ = std::move(*session);
@@ -393,6 +407,7 @@ Result<std::optional<Verdict>> Daemon::session_ended() {
     switch (after) {
     case policy::After::leave:
         give_up_contents();
+        (void)manager_.sync(); // it hears only who is still there
         return Verdict{};
     case policy::After::attach_again:
         if (auto again = attach_again(); !again)

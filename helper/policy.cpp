@@ -31,17 +31,6 @@ SizeRule rule_or(const std::optional<SizeRule>& rule, std::string_view usual) {
 
 } // namespace
 
-Result<std::uint64_t> capacity(std::uint64_t size) {
-    const std::uint64_t rounded = size - size % VRAMSWAP_BLOCK_SIZE;
-    if (rounded < VRAMSWAP_MIN_CAPACITY)
-        return fail(EINVAL, "the size is {}, but a device holds at least {}", size_text(size),
-                    size_text(VRAMSWAP_MIN_CAPACITY));
-    if (rounded > VRAMSWAP_MAX_CAPACITY)
-        return fail(EINVAL, "the size is {}, but a device holds {} at most", size_text(size),
-                    size_text(VRAMSWAP_MAX_CAPACITY));
-    return rounded;
-}
-
 Result<std::uint64_t> capacity(const Config& config, const MemorySizes& sizes, std::uint64_t vram_free) {
     if (!config.size && !sizes.vram)
         return fail(EINVAL, "a size is missing: without a GPU, --size or the configuration must say how much to store");
@@ -49,7 +38,7 @@ Result<std::uint64_t> capacity(const Config& config, const MemorySizes& sizes, s
     if (!size)
         return size;
     if (!sizes.vram || (config.size && !config.headroom))
-        return capacity(*size);
+        return capacity_of(*size);
     const auto headroom = rule_or(config.headroom, default_headroom).bytes(sizes);
     if (!headroom)
         return headroom;
@@ -57,7 +46,7 @@ Result<std::uint64_t> capacity(const Config& config, const MemorySizes& sizes, s
     if (room < VRAMSWAP_MIN_CAPACITY)
         return fail(ENOMEM, "{} of VRAM are free, and a headroom of {} is to stay so: nothing is left to store in",
                     size_text(vram_free), size_text(*headroom));
-    return capacity(std::min(*size, room));
+    return capacity_of(std::min(*size, room));
 }
 
 Chunks chunks(std::uint64_t bytes, std::uint64_t granule) noexcept {

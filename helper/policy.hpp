@@ -13,9 +13,6 @@
 
 namespace vramswap::policy {
 
-/// How many bytes a device of `size` bytes offers: whole blocks, rounded down, within what the kernel takes.
-[[nodiscard]] Result<std::uint64_t> capacity(std::uint64_t size);
-
 /// How many bytes new contents get by the configuration's size and headroom. `vram_free`: what there is to be had of
 /// sizes.vram.
 [[nodiscard]] Result<std::uint64_t> capacity(const Config& config, const MemorySizes& sizes, std::uint64_t vram_free);

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -90,6 +91,34 @@ Result<void> set_store(Config& config, Value value) {
     return {};
 }
 
+/// Machines of which a rule that is no mistake suits one at least: with much VRAM, much RAM, or much of both.
+constexpr std::uint64_t much = 1ULL << 40;
+constexpr std::array machines{MemorySizes{.vram = much, .ram = much}, MemorySizes{.vram = much, .ram = 64 * much},
+                              MemorySizes{.vram = 64 * much, .ram = much}};
+
+/// A rule that comes to something, on some machine.
+Result<SizeRule> sensible_rule(Value text) {
+    auto rule = SizeRule::parse(text);
+    if (!rule)
+        return rule;
+    Result<std::uint64_t> bytes = 0;
+    for (const MemorySizes& machine : machines)
+        if (bytes = rule->bytes(machine); bytes)
+            return rule;
+    return pass_on(bytes);
+}
+
+Result<void> set_size(Config& config, Value value) {
+    auto rule = sensible_rule(value);
+    if (!rule)
+        return pass_on(rule);
+    if (rule->constant())
+        if (const auto capacity = capacity_of(rule->bytes({}).value_or(0)); !capacity)
+            return std::unexpected(capacity.error());
+    config.size = std::move(*rule);
+    return {};
+}
+
 struct Setting {
     std::string_view key;
     Result<void> (*set)(Config& config, Value value);
@@ -98,10 +127,10 @@ struct Setting {
 
 // In the order of docs/CONFIG.md.
 constexpr std::array settings{
-    Setting{"size", [](Config& config, Value value) { return put(SizeRule::parse(value), config.size); }},
+    Setting{"size", set_size},
     Setting{"engine", set_engine, true},
     Setting{"gpu", set_gpu, true},
-    Setting{"headroom", [](Config& config, Value value) { return put(SizeRule::parse(value), config.headroom); }},
+    Setting{"headroom", [](Config& config, Value value) { return put(sensible_rule(value), config.headroom); }},
     Setting{"swap-priority",
             [](Config& config, Value value) {
                 return put(whole(value, 0, 32767, "priority of swap"), config.swap_priority);
@@ -149,6 +178,18 @@ Result<unsigned> section_device(const ConfSection& section) {
         return *device;
     return fail(EINVAL, "{}:{}: [{}] is no device: write [vramswap0], or another number up to {}", section.file,
                 section.line, section.name, max_device);
+}
+
+/// Do the settings of each device fit together, as far as the files say them?
+Result<void> check_together(const std::map<unsigned, Config>& devices,
+                            const std::map<unsigned, const ConfSection*>& last) {
+    for (const auto& [device, config] : devices) {
+        Config complete = config;
+        if (const auto fits = settings_complete(complete); !fits)
+            return fail(fits.error().code, "{}:{}: {}", last.at(device)->file, last.at(device)->line,
+                        fits.error().message);
+    }
+    return {};
 }
 
 Result<void> apply(Config& config, const ConfSection& section) {
@@ -217,15 +258,28 @@ Result<void> settings_complete(Config& config) {
 }
 
 Result<Config> settings_of(unsigned device, const std::vector<ConfSection>& sections) {
-    Config config{.device = device};
+    std::map<unsigned, Config> devices{{device, Config{.device = device}}};
+    std::map<unsigned, const ConfSection*> last;
     for (const ConfSection& section : sections) {
         auto named = section_device(section);
         if (!named)
             return pass_on(named);
-        Config other;
-        config.configured = config.configured || *named == device;
-        if (auto applied = apply(*named == device ? config : other, section); !applied)
+        Config& config = devices.try_emplace(*named, Config{.device = *named}).first->second;
+        config.configured = true;
+        last[*named] = &section;
+        if (auto applied = apply(config, section); !applied)
             return pass_on(applied);
+    }
+    if (auto fits = check_together(devices, last); !fits)
+        return pass_on(fits);
+    return devices.at(device);
+}
+
+Config settings_harmless(unsigned device, const std::string& root, const std::string& file) {
+    Config config{.device = device, .files_count = false};
+    if (const auto read = settings_read(device, root, file)) {
+        config.spin = read->spin;
+        config.wait_device = read->wait_device;
     }
     return config;
 }

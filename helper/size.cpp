@@ -36,6 +36,17 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     return number << *shift;
 }
 
+Result<std::uint64_t> capacity_of(std::uint64_t size) {
+    const std::uint64_t rounded = size - size % VRAMSWAP_BLOCK_SIZE;
+    if (rounded < VRAMSWAP_MIN_CAPACITY)
+        return fail(EINVAL, "the size is {}, but a device holds at least {}", size_text(size),
+                    size_text(VRAMSWAP_MIN_CAPACITY));
+    if (rounded > VRAMSWAP_MAX_CAPACITY)
+        return fail(EINVAL, "the size is {}, but a device holds {} at most", size_text(size),
+                    size_text(VRAMSWAP_MAX_CAPACITY));
+    return rounded;
+}
+
 std::string size_text(std::uint64_t bytes) {
     constexpr std::array units{"TiB", "GiB", "MiB", "KiB"};
     unsigned shift = 40;

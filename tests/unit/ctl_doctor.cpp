@@ -117,6 +117,12 @@ TEST_CASE("each planted fault is found, alone, and with what mends it") {
          "vramswap.conf:2: ", [](Machine& m) { m.write("/etc/vramswap.conf", "[vramswap0]\nsise = 4G\n"); }},
         {"configuration", Health::error, "choose one",
          [](Machine& m) { m.write("/etc/vramswap.conf", "[vramswap0]\nengine = host\ngpu = 0\n"); }},
+        {"configuration", Health::error, "vramswap.conf:2: size",
+         [](Machine& m) { m.write("/etc/vramswap.conf", "[vramswap0]\nsize = 1/0\n"); }},
+        {"configuration", Health::error, "size = 1G",
+         [](Machine& m) { m.write("/etc/vramswap.conf", "[vramswap0]\nengine = host\n"); }},
+        {"configuration", Health::error, "a part of ram",
+         [](Machine& m) { m.write("/etc/vramswap.conf", "[vramswap0]\nengine = host\nsize = 80%\n"); }},
         {"driver", Health::error, "not loaded", [driver](Machine& m) { m.remove(driver); }},
         {"driver", Health::error, "nouveau",
          [driver](Machine& m) {
@@ -183,6 +189,7 @@ TEST_CASE("under Secure Boot a module must be signed") {
     machine.write(module_path, "ELF");
     REQUIRE(signature().health == Health::error);
     REQUIRE(signature().mend.find("mokutil --import") != std::string::npos);
+    REQUIRE(signature().mend.find("dkms build --force") != std::string::npos);
     machine.write("/lib/modules/6.12.0-test/modules.dep", "updates/dkms/vramswap.ko.xz:\n");
     REQUIRE(signature().health == Health::warning);
     REQUIRE(signature().what.find("compressed") != std::string::npos);

@@ -36,6 +36,7 @@ TEST_CASE("what is not there is null") {
     REQUIRE(json["helper_pid"].is_null());
     REQUIRE(json["swap"].is_null());
     REQUIRE(json["p50_ns"].is_null());
+    REQUIRE(json["gpu"].is_null());
     REQUIRE(json["cookie"] == "0xabcdef0123456789"); // a string: readers of JSON lose digits of large numbers
     device.cookie = 0;
     REQUIRE(json_device(device)["cookie"].is_null());
@@ -45,6 +46,12 @@ TEST_CASE("swap use is part of the status") {
     const Json json = json_status(sample_device(), {}, SwapArea{"/dev/vramswap7", 8192, 4096, 100});
     REQUIRE(json["swap"]["used"] == 4096);
     REQUIRE(json["swap"]["priority"] == 100);
+    REQUIRE(!json.contains("out_bytes_per_second")); // that takes a second look, which was not asked for
+    Rates rates;
+    rates.out.bytes_per_second = 4096;
+    const Json with_rates = json_status(sample_device(), {}, {}, rates);
+    REQUIRE(with_rates["out_bytes_per_second"] == 4096);
+    REQUIRE(with_rates["in_bytes_per_second"] == 0);
 }
 
 TEST_CASE("statistics have all operations and, if asked, each queue") {

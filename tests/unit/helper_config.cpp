@@ -124,7 +124,7 @@ TEST_CASE("bad command lines are refused") {
         {"--size", "-1"},
         {"--device", "-1"},
         {"--device", "x"},
-        {"--device", "1048576"},
+        {"--device", "16"},
         {"--engine", "opencl"},
         {"--gpu", "fast"},
         {"--cuda-path", "ether"},

@@ -33,7 +33,7 @@ TEST_CASE("capacity is whole blocks within the kernel's bounds") {
         {std::numeric_limits<std::uint64_t>::max(), std::nullopt},
     };
     for (const Row& row : rows) {
-        const auto capacity = policy::capacity(row.size);
+        const auto capacity = capacity_of(row.size);
         REQUIRE(capacity.has_value() == row.expected.has_value());
         if (row.expected)
             REQUIRE(*capacity == *row.expected);
