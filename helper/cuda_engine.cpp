@@ -13,6 +13,19 @@ namespace vramswap {
 
 using cuda::Code;
 
+namespace {
+
+constexpr const char* no_batch = "NVIDIA's driver has no cuMemcpyBatchAsync; it came with CUDA 12.8 (driver 570)";
+constexpr const char* polls_no_display =
+    " drives a display, and programs on it are ended after a few seconds; only a GPU "
+    "without a display can run one for ever";
+
+bool drives_display(const CudaApi& api, const CudaGpu& gpu) {
+    return cuda_device_attribute(api, gpu, cuda::Attribute::kernel_exec_timeout) != 0;
+}
+
+} // namespace
+
 Result<std::unique_ptr<CudaEngine>> CudaEngine::make(const Wishes& wishes) {
     auto api = CudaApi::load(wishes.libcuda);
     if (!api)
@@ -36,24 +49,38 @@ Result<std::unique_ptr<CudaEngine>> CudaEngine::make(const Wishes& wishes) {
 Result<void> CudaEngine::give_up_path(const std::string& why) {
     if (!contents_)
         return fail(ENOTSUP, "--cuda-path {}: {}", name_of(path_.value_or(CudaPath::engine)), why);
-    remarks_ = fmt::format("not by {}, as --cuda-path says ({}); contents are worth more",
-                           name_of(path_.value_or(CudaPath::engine)), why);
+    remarks_ = fmt::format("the GPU copies by its copy engines, not as before ({}); contents are worth more", why);
     path_ = CudaPath::engine;
     paths_ = CudaPaths();
     return {};
 }
 
+/// What a predecessor's paths need.
+Result<void> CudaEngine::prepare_known_paths() {
+    path_ = paths_.polling() ? CudaPath::poll : CudaPath::engine;
+    if (paths_.uses(CudaPath::batch) && api_.MemcpyBatchAsync == nullptr)
+        return give_up_path(no_batch);
+    if (!paths_.uses(CudaPath::kernel) && !paths_.polling())
+        return {};
+    if (paths_.polling() && drives_display(api_, gpu_))
+        return give_up_path(gpu_.text() + polls_no_display);
+    auto kernels = CudaKernels::make(api_);
+    if (!kernels)
+        return give_up_path(kernels.error().message);
+    kernels_.emplace(std::move(*kernels));
+    return {};
+}
+
 /// What the path that was wished for needs; without a wish, what there is.
 Result<void> CudaEngine::prepare_path() {
+    if (contents_)
+        return prepare_known_paths();
     if (path_ == CudaPath::engine)
         return {};
     if (path_ == CudaPath::batch)
-        return api_.MemcpyBatchAsync != nullptr ? Result<void>()
-                                                : give_up_path("NVIDIA's driver has no cuMemcpyBatchAsync; it came "
-                                                               "with CUDA 12.8 (driver 570)");
-    if (path_ == CudaPath::poll && cuda_device_attribute(api_, gpu_, cuda::Attribute::kernel_exec_timeout) != 0)
-        return give_up_path(gpu_.text() + " drives a display, and programs on it are ended after a few seconds; only a "
-                                          "GPU without a display can run one for ever");
+        return api_.MemcpyBatchAsync != nullptr ? Result<void>() : give_up_path(no_batch);
+    if (path_ == CudaPath::poll && drives_display(api_, gpu_))
+        return give_up_path(gpu_.text() + polls_no_display);
     auto kernels = CudaKernels::make(api_);
     if (kernels)
         kernels_.emplace(std::move(*kernels));
@@ -66,6 +93,11 @@ Result<void> CudaEngine::choose_paths() {
         return {};
     if (auto fits = check_polling(); !fits)
         return fits;
+    if (contents_) {
+        if (remarks_.empty())
+            remarks_ = fmt::format("the GPU copies {}, as before", paths_.text());
+        return {};
+    }
     if (path_ == CudaPath::engine) {
         if (remarks_.empty())
             remarks_ = fmt::format("the GPU copies by {}, as --cuda-path says", name_of(*path_));

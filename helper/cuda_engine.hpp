@@ -29,7 +29,8 @@ public:
     struct Wishes {
         std::string gpu;              ///< as for cuda_device_choose
         std::optional<CudaPath> path; ///< none: what a measurement finds the quickest, but never CudaPath::poll
-        bool contents = false;        ///< there are some to be taken over: they are worth more than the path
+        bool contents = false;        ///< there are some to be taken over: nothing is measured, `path` does not count
+        std::string tuning;           ///< with contents: what a predecessor's tuning() said; else by copy engines
         std::string libcuda = CudaApi::library_name;
     };
 
@@ -59,18 +60,23 @@ public:
     [[nodiscard]] Result<void> open(std::uint64_t capacity) override;
     [[nodiscard]] Result<void> adopt(std::uint64_t capacity, std::vector<InheritedFd>& inherited) override;
     [[nodiscard]] std::vector<KeptFd> kept() const override;
-    /// Measures the paths, too, if there is a choice.
+    /// Measures the paths, too, if there is a choice, and there are no contents that are waited for.
     [[nodiscard]] Result<void> bind(std::span<std::byte> staging) override;
     void unbind() noexcept override;
     [[nodiscard]] Result<std::unique_ptr<Lane>> lane(unsigned queue, unsigned depth) override;
     [[nodiscard]] Result<void> erase() override;
     [[nodiscard]] std::string remarks() const override { return remarks_; }
+    [[nodiscard]] std::string tuning() const override { return paths_.code(); }
 
 private:
     CudaEngine(const CudaApi& api, CudaGpu gpu, const Wishes& wishes)
-        : api_(api), gpu_(std::move(gpu)), path_(wishes.path), contents_(wishes.contents) {}
+        : api_(api), gpu_(std::move(gpu)), path_(wishes.path), contents_(wishes.contents) {
+        if (contents_)
+            paths_ = CudaPaths::of_code(wishes.tuning).value_or(CudaPaths());
+    }
 
     [[nodiscard]] Result<void> prepare_path();
+    [[nodiscard]] Result<void> prepare_known_paths();
     [[nodiscard]] Result<void> give_up_path(const std::string& why);
     [[nodiscard]] Result<void> choose_paths();
     [[nodiscard]] Result<void> check_polling();

@@ -42,6 +42,34 @@ CudaPath CudaPaths::of(Op op, std::size_t copies) const noexcept {
     return (op == Op::read ? reads_ : writes_)[static_cast<std::size_t>(std::bit_width(copies)) - 1];
 }
 
+bool CudaPaths::uses(CudaPath path) const noexcept {
+    return std::ranges::count(reads_, path) != 0 || std::ranges::count(writes_, path) != 0;
+}
+
+std::string CudaPaths::code() const {
+    std::string code;
+    for (const auto* const paths : {&reads_, &writes_})
+        for (const CudaPath path : *paths)
+            code += name_of(path).front();
+    return code;
+}
+
+std::optional<CudaPaths> CudaPaths::of_code(std::string_view code) {
+    if (code.size() != 2 * sizes)
+        return std::nullopt;
+    CudaPaths paths;
+    for (std::size_t i = 0; i < code.size(); ++i) {
+        const auto* const path =
+            std::ranges::find_if(cuda_paths, [&](CudaPath one) { return name_of(one).front() == code[i]; });
+        if (path == cuda_paths.end())
+            return std::nullopt;
+        paths.set(i < sizes ? Op::read : Op::write, i % sizes, *path);
+    }
+    // The program that never ends has no other path beside it.
+    return paths.uses(CudaPath::poll) && paths.code() != CudaPaths(CudaPath::poll).code() ? std::nullopt
+                                                                                          : std::optional(paths);
+}
+
 std::string CudaPaths::text() const {
     std::string text;
     for (const auto* const paths : {&reads_, &writes_}) {

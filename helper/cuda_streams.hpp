@@ -4,8 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "cuda_api.hpp"
 #include "cuda_copier.hpp"
@@ -37,6 +39,13 @@ public:
 
     /// `size`: for 2^size copies or more.
     void set(Op op, std::size_t size, CudaPath path) { (op == Op::read ? reads_ : writes_).at(size) = path; }
+
+    [[nodiscard]] bool uses(CudaPath path) const noexcept;
+
+    /// For a successor: the path's first letter for each size, those of reads before those of writes.
+    [[nodiscard]] std::string code() const;
+    /// What code() made; nothing for anything else.
+    [[nodiscard]] static std::optional<CudaPaths> of_code(std::string_view code);
 
     /// For people: "reads by engine, from 8 at once by kernel; writes by engine".
     [[nodiscard]] std::string text() const;

@@ -257,6 +257,9 @@ Result<void> Daemon::make_contents() {
         lowmem::unthrottle_writeback(config_.device, log_);
         return open_engine();
     }
+    // Should this come to nothing, the next one does without what may be the reason.
+    if (auto noted = note_tuning({}); !noted)
+        log_.warning("{}", noted.error().message);
     auto engine = engines::resume(config_, record_, log_);
     if (!engine)
         return pass_on(engine);
@@ -267,6 +270,13 @@ Result<void> Daemon::make_contents() {
             log_.notice("the service manager kept a descriptor '{}' that is not used", unknown.name);
     inherited_.clear();
     return adopted;
+}
+
+/// Notes for successors how the engine works best.
+Result<void> Daemon::note_tuning(const std::string& tuning) {
+    Record noted = record_;
+    noted.tuning = tuning;
+    return state_ ? state_->write(noted) : Result<void>();
 }
 
 Result<void> Daemon::keep(const std::string& name, int fd) {
@@ -295,6 +305,7 @@ Result<void> Daemon::hand_to_manager() {
         return pass_on(state);
     state_ = std::move(*state);
     record_.valid = true;
+    record_.tuning = engine_->tuning();
     if (auto written = state_->write(record_); !written)
         return written;
     if (!manager_.there())
@@ -321,6 +332,8 @@ Result<void> Daemon::start_first() {
         return started;
     }
     session_ = std::move(*session);
+    if (auto noted = note_tuning(engine_->tuning()); !noted)
+        log_.warning("{}", noted.error().message);
     if (const std::string remarks = engine_->remarks(); !remarks.empty())
         log_.notice("{}", remarks);
     was_live_ = true;
@@ -398,12 +411,14 @@ Result<bool> Daemon::try_stop() {
 Result<std::optional<Verdict>> Daemon::session_ended() {
     const LoopEnd end = session_->finish();
     const policy::After after = end.drained ? policy::after_session(end.cause, end.code) : policy::After::leave_failed;
-    if (!end.drained || end.cause == policy::EndCause::engine)
+    if (!end.drained || end.cause == policy::EndCause::engine) {
         log_.error("the engine can do nothing more; the contents are held for a new helper. {}", session_->why());
-    else if (end.cause == policy::EndCause::ring)
+        (void)note_tuning({}); // which may be at fault
+    } else if (end.cause == policy::EndCause::ring) {
         log_.error("the kernel published a request that makes no sense on vramswap{}; leaving", config_.device);
-    else
+    } else {
         log_.warning("{}", ring_error(Call::enter, end.code, config_.device).message);
+    }
     switch (after) {
     case policy::After::leave:
         give_up_contents();

@@ -46,6 +46,7 @@ private:
     [[nodiscard]] Result<void> go_live();
     [[nodiscard]] Result<void> attach_first();
     [[nodiscard]] Result<void> leave_anew_to_files();
+    [[nodiscard]] Result<void> note_tuning(const std::string& tuning);
     void tell_kept_capacity() const;
     [[nodiscard]] Result<void> open_engine();
     [[nodiscard]] Result<std::unique_ptr<RingClient>> attach(std::uint64_t cookie);

@@ -115,6 +115,10 @@ public:
     /// What it found out about the way in which it works best, for people; empty: nothing. Asked after bind.
     [[nodiscard]] virtual std::string remarks() const { return {}; }
 
+    /// The same for a successor, which must not try anything out while I/O waits for it; at most max_tuning bytes.
+    [[nodiscard]] virtual std::string tuning() const { return {}; }
+    static constexpr std::size_t max_tuning = 31;
+
     /// What a successor's adopt needs; valid as long as the engine.
     [[nodiscard]] virtual std::vector<KeptFd> kept() const = 0;
 

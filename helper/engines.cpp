@@ -101,7 +101,7 @@ Result<std::unique_ptr<Engine>> resume(const Config& config, const Record& recor
         return std::make_unique<HostEngine>(record.store, log);
     if (!config.gpu.empty() && config.gpu != record.store)
         log.notice("contents in {} are taken over; --gpu counts again after an orderly stop", record.store);
-    auto cuda = CudaEngine::make({.gpu = record.store, .path = config.cuda_path, .contents = true});
+    auto cuda = CudaEngine::make({.gpu = record.store, .contents = true, .tuning = record.tuning});
     if (!cuda)
         return pass_on(cuda);
     return std::move(*cuda);

@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include "engine.hpp"
 #include "memory_file.hpp"
 #include "vramswap.h"
 
@@ -16,7 +17,7 @@ namespace vramswap {
 namespace {
 
 constexpr std::uint64_t magic = 0x3174737061777276; // "vrwapst1" in memory on little-endian machines
-constexpr std::uint32_t version = 2;
+constexpr std::uint32_t version = 3;
 
 /// The record as it lies in the memfd. Read by later versions of this program: a change is a new version.
 struct Stored {
@@ -30,8 +31,9 @@ struct Stored {
     std::array<char, 16> engine; // terminated, as all texts here
     std::array<char, VRAMSWAP_LABEL_SIZE> label;
     std::array<char, max_store_path + 1> store;
+    std::array<char, Engine::max_tuning + 1> tuning;
 };
-static_assert(sizeof(Stored) == 1144);
+static_assert(sizeof(Stored) == 1176);
 static_assert(offsetof(Stored, engine) == 40 && offsetof(Stored, label) == 56 && offsetof(Stored, store) == 120);
 
 /// Engines as they are written there. Names that older versions do not know, they refuse.
@@ -77,7 +79,8 @@ Result<Record> SessionState::read() const {
                   .device = stored.device,
                   .engine = engine == cuda_name ? EngineChoice::cuda : EngineChoice::host,
                   .label = get(stored.label),
-                  .store = get(stored.store)};
+                  .store = get(stored.store),
+                  .tuning = get(stored.tuning)};
 }
 
 Result<void> SessionState::write(const Record& record) {
@@ -91,6 +94,7 @@ Result<void> SessionState::write(const Record& record) {
     put(stored.engine, record.engine == EngineChoice::cuda ? cuda_name : host_name);
     put(stored.label, record.label);
     put(stored.store, record.store);
+    put(stored.tuning, record.tuning);
     if (::pwrite(fd_.get(), &stored, sizeof stored, 0) != sizeof stored)
         return fail(errno, "could not write the record for the successor: {}", errno_text(errno));
     return {};

@@ -17,8 +17,9 @@ struct Record {
     std::uint64_t capacity = 0; ///< bytes
     unsigned device = 0;        ///< N of the /dev/vramswapN that they are of
     EngineChoice engine = EngineChoice::host;
-    std::string label; ///< for people
-    std::string store; ///< path behind the host engine, empty for a memfd; the GPU's UUID
+    std::string label;  ///< for people
+    std::string store;  ///< path behind the host engine, empty for a memfd; the GPU's UUID
+    std::string tuning; ///< the engine's; empty: not known, or better not used again
 };
 
 /// A record in a memfd that the service manager keeps while no helper runs.

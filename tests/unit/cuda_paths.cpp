@@ -51,6 +51,23 @@ CudaTimes linear(CudaPath path, std::chrono::nanoseconds one, std::chrono::nanos
     return times;
 }
 
+/// A successor's engine takes the contents over, up to where it is bound.
+void adopt(CudaRig& rig, std::vector<InheritedFd>& inherited, const std::string& tuning) {
+    rig.lane.reset();
+    rig.engine->unbind();
+    auto made = CudaEngine::make({.contents = true, .tuning = tuning, .libcuda = fake_library});
+    REQUIRE(made.has_value());
+    rig.engine = std::move(*made);
+    REQUIRE(rig.engine->adopt(rig.capacity, inherited).has_value());
+}
+
+/// The same up to a lane that has begun.
+void take_over(CudaRig& rig, const std::string& tuning) {
+    auto inherited = duplicates(rig.engine->kept());
+    adopt(rig, inherited, tuning);
+    rig.bind();
+}
+
 } // namespace
 
 TEST_CASE("every path stores what was written, everywhere") {
@@ -239,7 +256,8 @@ TEST_CASE("lanes of contents taken over copy by the engines where no program tha
     auto inherited = duplicates(rig.engine->kept());
     rig.lane.reset();
     rig.engine->unbind();
-    auto made = CudaEngine::make({.path = CudaPath::poll, .contents = true, .libcuda = fake_library});
+    auto made =
+        CudaEngine::make({.contents = true, .tuning = CudaPaths(CudaPath::poll).code(), .libcuda = fake_library});
     REQUIRE(made.has_value());
     rig.engine = std::move(*made);
     REQUIRE(rig.engine->adopt(rig.capacity, inherited).has_value());
@@ -396,31 +414,68 @@ TEST_CASE("a path that the driver refuses is not taken, and said so") {
     }
 }
 
-TEST_CASE("contents are taken over by another path if theirs cannot be had any more") {
+TEST_CASE("contents are taken over by the copy engines if their path cannot be had any more") {
     struct Row {
         CudaPath path;
         const char* faults;
     };
-    for (const Row& row : {Row{CudaPath::batch, "version=12040"}, Row{CudaPath::batch, "refuse_batch=1"},
-                           Row{CudaPath::kernel, "old_model=1"}, Row{CudaPath::kernel, "refuse_kernel=1"},
-                           Row{CudaPath::poll, "display=1"}, Row{CudaPath::poll, "old_model=1"},
-                           Row{CudaPath::poll, "processors=7"}, Row{CudaPath::poll, "refuse_kernel=1"}}) {
+    for (const Row& row :
+         {Row{CudaPath::batch, "version=12040"}, Row{CudaPath::kernel, "old_model=1"}, Row{CudaPath::poll, "display=1"},
+          Row{CudaPath::poll, "old_model=1"}, Row{CudaPath::poll, "processors=7"}}) {
         INFO(name_of(row.path) << " " << row.faults);
         CudaRig rig(row.faults);
         rig.open();
         const auto bytes = random_bytes(8192, 51);
         REQUIRE(rig.write(4096, bytes) == Status::ok);
-        auto inherited = duplicates(rig.engine->kept());
-        rig.lane.reset();
-        rig.engine->unbind();
-        auto made = CudaEngine::make({.path = row.path, .contents = true, .libcuda = fake_library});
-        REQUIRE(made.has_value());
-        rig.engine = std::move(*made);
-        REQUIRE(rig.engine->adopt(rig.capacity, inherited).has_value());
-        rig.bind();
+        take_over(rig, CudaPaths(row.path).code());
         REQUIRE(rig.engine->remarks().find("contents are worth more") != std::string::npos);
         REQUIRE(rig.read(4096, 8192) == bytes);
     }
+}
+
+TEST_CASE("contents are taken over by the paths that they had, and nothing is measured") {
+    CudaPaths mixed(CudaPath::engine);
+    mixed.set(Op::read, 3, CudaPath::kernel);
+    mixed.set(Op::write, 6, CudaPath::batch);
+    for (const std::string& tuning :
+         {mixed.code(), CudaPaths(CudaPath::poll).code(), std::string(), std::string("x")}) {
+        INFO(tuning);
+        CudaRig rig("", cuda_capacity);
+        rig.open();
+        const auto bytes = random_bytes(8192, 51);
+        REQUIRE(rig.write(4096, bytes) == Status::ok);
+        take_over(rig, tuning);
+        REQUIRE(rig.engine->tuning() == CudaPaths::of_code(tuning).value_or(CudaPaths()).code());
+        REQUIRE(rig.engine->remarks().find("as before") != std::string::npos);
+        REQUIRE(rig.engine->remarks().find(" us") == std::string::npos);
+        REQUIRE(rig.read(4096, 8192) == bytes);
+    }
+}
+
+TEST_CASE("paths that break a GPU that takes contents over are an error, and the copy engines go on") {
+    for (const CudaPath path : {CudaPath::batch, CudaPath::kernel}) {
+        INFO(name_of(path));
+        CudaRig rig(path == CudaPath::batch ? "refuse_batch=1" : "refuse_kernel=1");
+        rig.open();
+        const auto bytes = random_bytes(8192, 52);
+        REQUIRE(rig.write(4096, bytes) == Status::ok);
+        auto inherited = duplicates(rig.engine->kept());
+        adopt(rig, inherited, CudaPaths(path).code());
+        REQUIRE(rig.engine->bind(rig.staging).has_value());
+        auto lane = rig.engine->lane(0, cuda_depth);
+        REQUIRE((!lane || !(*lane)->begin()));
+        lane = {};
+        take_over(rig, {});
+        REQUIRE(rig.read(4096, 8192) == bytes);
+    }
+}
+
+TEST_CASE("a successor reads the paths as they were written, or none") {
+    for (const CudaPath path : cuda_paths)
+        REQUIRE(CudaPaths::of_code(CudaPaths(path).code())->code() == CudaPaths(path).code());
+    REQUIRE(CudaPaths(CudaPath::kernel).code().size() <= Engine::max_tuning);
+    for (const char* const wrong : {"", "e", "eeeeeeeeeeeee", "eeeeeeeeeeeeeee", "eeeeeeeeeeeeex", "eeeeeeeeeeeeep"})
+        REQUIRE(!CudaPaths::of_code(wrong));
 }
 
 TEST_CASE("the quickest path is chosen for each number of copies, the first of equals") {

@@ -35,7 +35,8 @@ const Record full{.valid = true,
                   .device = 15,
                   .engine = EngineChoice::host,
                   .label = "host memory (/dev/dax0.0)",
-                  .store = "/dev/dax0.0"};
+                  .store = "/dev/dax0.0",
+                  .tuning = "eeebbbkeeeeeee"};
 
 } // namespace
 
@@ -50,6 +51,7 @@ TEST_CASE("a successor reads what was written") {
     REQUIRE(record->engine == full.engine);
     REQUIRE(record->label == full.label);
     REQUIRE(record->store == full.store);
+    REQUIRE(record->tuning == full.tuning);
 }
 
 TEST_CASE("a successor learns that the contents are in a GPU, and in which") {

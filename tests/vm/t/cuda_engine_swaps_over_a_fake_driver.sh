@@ -78,6 +78,19 @@ say "$broken workers gave way to others"
 swapoff /dev/vramswap0
 stop_helper 0
 
+say "the GPU hangs, again and again"
+with_fake vram_mib=400,hang_at=6000
+start_helper 0 256M --engine auto --cuda-path engine --io-timeout 2
+swap_on
+before=$(grep -c 'kept for the next' /run/helper-0/log)
+swapped_while true
+hung=$(($(grep -c 'kept for the next' /run/helper-0/log) - before))
+say "$hung workers gave way to others"
+[ "$hung" -ge 1 ] || die "the GPU hung $hung times"
+swapoff /dev/vramswap0
+stop_helper 0
+vramswapctl set 0 --io-timeout 30
+
 say "the GPU loses its memory"
 with_fake vram_mib=400,blank_at=5000:719
 start_helper 0 256M --engine auto --cuda-path engine
