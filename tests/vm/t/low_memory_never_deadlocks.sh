@@ -85,6 +85,7 @@ cache=$!
 fio --eta=never --name=net-in --ioengine=net --listen --port=8888 --protocol=tcp --rw=read --bs=64k --size=100g \
 	--output=net-in.log &
 net_in=$!
+wait_for "grep -q ':22B8 ' /proc/net/tcp" 20 # port 8888 is listened on
 fio --eta=never --name=net-out --ioengine=net --hostname=localhost --port=8888 --protocol=tcp --rw=write --bs=64k \
 	--size=100g --rate=20m --output=net-out.log &
 net_out=$!
@@ -116,6 +117,10 @@ while [ "$SECONDS" -lt "$end" ]; do
 	moved=$((disk[2] + disk[6]))
 	[ "$moved" -gt "$before" ] || die "nothing was swapped in five seconds"
 done
+for stressor in $cache $net_in $net_out; do
+	[ -d "/proc/$stressor" ] || die "a stressor has ended: $(cat net-in.log net-out.log)"
+done
+[ "$(awk '$1 == "lo:" { print $2 }' /proc/net/dev)" -gt 10000000 ] || die "there was no traffic on loopback"
 touch over
 assert_eq "$(helper_says 0 starts)" 1 "starts of the keeper, which must have lived through it"
 say "$(grep -c 'kept for the next' /run/helper-0/log) workers killed and replaced with no page free"
