@@ -27,6 +27,8 @@ journalctl -b -u vramswap-sleep --no-pager
 journalctl -b -u vramswap-sleep --grep 'does not go to sleep' >/dev/null || die "it does not say why"
 ! journalctl -b -k --grep 'PM: suspend entry' >/dev/null || die "it went to sleep"
 ! apt-get -q -y purge vramswap || die "the package was removed while its swap was needed"
+! apt-get -q -y purge vramswap-dkms || die "the module's package was removed while its swap was needed"
+modinfo -n vramswap
 swap_is 100 || die "swap is off"
 systemctl stop filler
 verified hog
@@ -40,11 +42,19 @@ verified hog
 systemctl stop vramswap@0
 ! swap_is_on || die "swap is still on"
 assert_eq "$(vramswapctl status 0 --noheadings --output STATE)" empty "state of the device"
+assert_eq "$(property NFileDescriptorStore)" 0 "descriptors that systemd keeps after a stop"
 systemctl start vramswap@0
 swap_is 100 || die "swap is not on"
 
+figures=/var/lib/prometheus/node-exporter/vramswap.prom
+mkdir -p "${figures%/*}"
+systemctl enable --now vramswap-metrics.timer
+systemctl start vramswap-metrics.service
+grep -q vramswap_ "$figures" || die "there are no figures"
+
 systemctl enable vramswap@1
 apt-get -q -y remove vramswap
+[ ! -e "$figures" ] || die "figures of a device that is gone are left"
 systemctl suspend
 wait_for "[ \"\$(journalctl -b -k --grep 'PM: suspend exit' | grep -c exit)\" -ge 2 ]" 60
 say "slept without the package"
