@@ -110,11 +110,11 @@ bool send_fd(int socket, const std::string& name, int fd) {
     return ::sendmsg(socket, &message, 0) == static_cast<ssize_t>(text.size());
 }
 
-/// One with an empty name is the last.
-std::vector<InheritedFd> receive_fds(int socket) {
+/// One with an empty name is the last. What comes without a descriptor tells why there are no more.
+std::vector<InheritedFd> receive_fds(int socket, std::string& why) {
     std::vector<InheritedFd> fds;
     for (;;) {
-        std::array<char, name_room> text{};
+        std::array<char, 256> text{};
         iovec part{.iov_base = text.data(), .iov_len = text.size()};
         alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
         msghdr message{};
@@ -124,8 +124,11 @@ std::vector<InheritedFd> receive_fds(int socket) {
         message.msg_controllen = control.size();
         const ssize_t size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
         const cmsghdr* const header = size > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-        if (header == nullptr)
+        if (header == nullptr) {
+            text.back() = '\0';
+            why = size > 0 ? text.data() : "it died";
             return fds;
+        }
         int fd = -1;
         std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
         if (text.front() == '\0') {
@@ -141,16 +144,17 @@ std::vector<InheritedFd> receive_fds(int socket) {
 constexpr std::uint64_t killed_capacity = 192ULL << 20; // three chunks and more
 
 void store_and_wait(const Setting& setting, int socket) {
+    const auto give_up = [socket](const std::string& why) { (void)!::write(socket, why.data(), why.size()); };
     auto engine = make_cuda(setting, killed_capacity);
     if (!engine)
-        return;
+        return give_up(engine.error().message);
     const test::Shape shape = shape_of(setting, killed_capacity);
     auto rig = Rig::make(shape, **engine, always_look);
     if (!rig)
-        return;
+        return give_up(rig.error().message);
     Model model(killed_capacity);
     if (fill(**rig, model).errors != 0)
-        return;
+        return give_up("a write failed");
     for (const KeptFd& kept : (*engine)->kept())
         if (!send_fd(socket, kept.name, kept.fd))
             return;
@@ -286,10 +290,11 @@ Finding check_killed(const Setting& setting) {
     const std::string name = "contents outlive a process that is killed";
     Fd socket;
     const pid_t first = in_child(socket, [&](int to) { store_and_wait(setting, to); });
-    auto fds = receive_fds(socket.get());
+    std::string why;
+    auto fds = receive_fds(socket.get(), why);
     end(first);
-    if (fds.empty())
-        return {.name = name, .verdict = Verdict::failed, .text = "the first process could not store anything"};
+    if (!why.empty())
+        return {.name = name, .verdict = Verdict::failed, .text = "the first process could not store anything: " + why};
     const Message message = look_after_kill(setting, std::move(fds));
     return {.name = name,
             .verdict = message.verdict,
@@ -339,8 +344,8 @@ Finding check_registration(const Setting& setting) {
     const Fd packets(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)); // which hears nothing
     if (!packets)
         return skip("no packet socket");
-    constexpr unsigned blocks = 16;
-    constexpr unsigned block = 64U << 10;
+    constexpr unsigned blocks = 256;
+    constexpr unsigned block = 4096; // single pages, as the module's
     const tpacket_req request{
         .tp_block_size = block, .tp_block_nr = blocks, .tp_frame_size = 4096, .tp_frame_nr = blocks * block / 4096};
     if (::setsockopt(packets.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof request) != 0)

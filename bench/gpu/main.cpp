@@ -7,15 +7,12 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <mutex>
-#include <stop_token>
+#include <functional>
 #include <string>
-#include <thread>
 
 #include <getopt.h>
 #include <sys/utsname.h>
@@ -28,6 +25,7 @@
 #include <helper/size.hpp>
 
 #include "report.hpp"
+#include "step.hpp"
 
 namespace {
 
@@ -123,94 +121,103 @@ void describe(const Setting& setting, Report& report) {
                                                      first_line(pci + "/current_link_width")));
 }
 
-void note(const Finding& finding) {
-    fmt::print("{}: {}: {}\n", word(finding.verdict), finding.name, finding.text);
-    (void)std::fflush(stdout);
-}
-
-/// Ends the bench if something takes longer than anything should: a GPU that fails leaves requests unanswered, which is
-/// right for swap, and would be silence here.
-class Watchdog {
-public:
-    Watchdog(std::string what, const Setting& setting)
-        : what_(std::move(what)), limit_(std::chrono::minutes(3) + 100 * setting.time) {}
-
-private:
-    void watch(const std::stop_token& stop) {
-        std::mutex lock;
-        std::unique_lock guard(lock);
-        if (std::condition_variable_any().wait_for(guard, stop, limit_, [] { return false; }) || stop.stop_requested())
-            return;
-        fmt::print(stderr, "gpu_bench: nothing came of it in {} s: {}\n",
-                   std::chrono::duration_cast<std::chrono::seconds>(limit_).count(), what_);
-        std::_Exit(EXIT_FAILURE);
-    }
-
-    std::string what_;
-    std::chrono::milliseconds limit_;
-    std::jthread thread_{[this](const std::stop_token& stop) { watch(stop); }};
-};
-
-void add_loads(const Setting& setting, bool host, Report& report) {
-    const Watchdog watchdog("the loads", setting);
-    auto rows = measure_loads(setting, host);
-    if (rows)
-        report.rows.insert(report.rows.end(), rows->begin(), rows->end());
-    else if (rows.error().code == ENOTSUP)
-        report.findings.push_back({.name = "loads", .verdict = Verdict::skipped, .text = rows.error().message});
-    else
-        report.troubles.push_back(rows.error().message);
-}
-
-Report work(const Setting& setting) {
-    Report report;
-    // Those that fork come first: a process in which CUDA runs must not.
-    const auto look = [&](Finding (*check)(const Setting&), std::optional<CudaPath> path) {
-        Setting one = setting;
-        one.path = path;
-        // Some fork, so it is no thread that watches them.
-        ::alarm(180 + static_cast<unsigned>(setting.time / std::chrono::milliseconds(50)));
-        report.findings.push_back(check(one));
-        ::alarm(0);
-        note(report.findings.back());
-    };
-    look(check_killed, {});
-    for (const CudaPath path : cuda_paths)
-        look(check_system_calls, path);
-    look(check_start, {});
-    for (const CudaPath path : cuda_paths)
-        look(check_every_byte, path);
-    look(check_registration, CudaPath::engine);
-    describe(setting, report);
-    {
-        const Watchdog watchdog("raw copies", setting);
-        if (auto raw = measure_raw(setting))
-            report.raw = std::move(*raw);
-        else
-            report.troubles.push_back(raw.error().message);
-    }
-    for (const CudaPath path : cuda_paths) {
-        Setting one = setting;
-        one.path = path;
-        add_loads(one, false, report);
-    }
-    add_loads(setting, true, report);
-    const Watchdog watchdog("the choice of a path, or idling", setting);
-    if (auto choice = measure_choice(setting))
-        report.choice = std::move(*choice);
-    else
-        report.troubles.push_back(choice.error().message);
-    if (const auto idle = measure_idle(setting))
-        report.idle = *idle;
-    else
-        report.troubles.push_back(idle.error().message);
-    return report;
-}
-
 bool write_file(const std::string& path, const std::string& text) {
     std::ofstream file(path);
     file << text;
     return static_cast<bool>(file.flush());
+}
+
+/// The bench, step by step, each in a process of its own. What there is of the report is written after each.
+class Bench {
+public:
+    explicit Bench(const Options& options) : options_(options) {}
+
+    void step(const std::string& what, const std::function<void(Report&)>& work) {
+        const std::size_t findings = report_.findings.size();
+        const std::size_t rows = report_.rows.size();
+        const std::size_t troubles = report_.troubles.size();
+        // Longer than anything should take: a GPU that fails leaves requests unanswered, which is right for swap, and
+        // would be silence here.
+        in_own_process(what, std::chrono::minutes(3) + 100 * options_.setting.time, work, report_);
+        for (std::size_t i = findings; i < report_.findings.size(); ++i)
+            fmt::print("{}: {}: {}\n", word(report_.findings[i].verdict), report_.findings[i].name,
+                       report_.findings[i].text);
+        if (report_.rows.size() != rows)
+            fmt::print("{}: {} measured\n", what, report_.rows.size() - rows);
+        for (std::size_t i = troubles; i < report_.troubles.size(); ++i)
+            fmt::print("FAILED: {}\n", report_.troubles[i]);
+        (void)std::fflush(stdout);
+        write();
+    }
+
+    void check(const char* what, Finding (*check)(const Setting&), std::optional<CudaPath> path) {
+        Setting one = options_.setting;
+        one.path = path;
+        step(fmt::format("{} ({})", what, path ? name_of(*path) : "auto"),
+             [&](Report& report) { report.findings.push_back(check(one)); });
+    }
+
+    void loads(std::optional<CudaPath> path, bool host) {
+        Setting one = options_.setting;
+        one.path = path;
+        step(fmt::format("loads ({})", host ? "host" : name_of(path.value_or(CudaPath::engine))),
+             [&](Report& report) { add_loads(one, host, report); });
+    }
+
+    [[nodiscard]] const Report& report() const { return report_; }
+    [[nodiscard]] bool written() const { return written_; }
+
+private:
+    static void add_loads(const Setting& setting, bool host, Report& report) {
+        auto rows = measure_loads(setting, host);
+        if (rows)
+            report.rows = std::move(*rows);
+        else if (rows.error().code == ENOTSUP)
+            report.findings.push_back({.name = "loads", .verdict = Verdict::skipped, .text = rows.error().message});
+        else
+            report.troubles.push_back(rows.error().message);
+    }
+
+    void write() {
+        written_ = write_file(options_.report + ".md", to_markdown(report_)) &&
+                   write_file(options_.report + ".json", to_json(report_));
+    }
+
+    const Options& options_;
+    Report report_;
+    bool written_ = false;
+};
+
+void work(Bench& bench, const Setting& setting) {
+    bench.step("hardware", [&](Report& report) { describe(setting, report); });
+    bench.check("killed", check_killed, {});
+    for (const CudaPath path : cuda_paths)
+        bench.check("system calls", check_system_calls, path);
+    bench.check("start", check_start, {});
+    for (const CudaPath path : cuda_paths)
+        bench.check("every byte", check_every_byte, path);
+    bench.check("registration", check_registration, CudaPath::engine);
+    bench.step("raw copies", [&](Report& report) {
+        if (auto raw = measure_raw(setting))
+            report.raw = std::move(*raw);
+        else
+            report.troubles.push_back(raw.error().message);
+    });
+    for (const CudaPath path : cuda_paths)
+        bench.loads(path, false);
+    bench.loads({}, true);
+    bench.step("choice of a path", [&](Report& report) {
+        if (auto choice = measure_choice(setting))
+            report.choice = std::move(*choice);
+        else
+            report.troubles.push_back(choice.error().message);
+    });
+    bench.step("idling", [&](Report& report) {
+        if (const auto idle = measure_idle(setting))
+            report.idle = *idle;
+        else
+            report.troubles.push_back(idle.error().message);
+    });
 }
 
 } // namespace
@@ -226,14 +233,14 @@ int main(int argc, char** argv) {
             fmt::print(stderr, "gpu_bench: {}\n", ready.error().message);
             return 1;
         }
-        const Report report = work(options.setting);
-        const std::string text = to_markdown(report);
-        fmt::print("\n{}", text);
-        if (!write_file(options.report + ".md", text) || !write_file(options.report + ".json", to_json(report))) {
+        Bench bench(options);
+        work(bench, options.setting);
+        fmt::print("\n{}", to_markdown(bench.report()));
+        if (!bench.written()) {
             fmt::print(stderr, "gpu_bench: {}.md and .json could not be written\n", options.report);
             return 1;
         }
-        return passed(report) ? 0 : 1;
+        return passed(bench.report()) ? 0 : 1;
     } catch (const std::exception& error) {
         (void)std::fprintf(stderr, "gpu_bench: %s\n", error.what());
         return 1;

@@ -71,7 +71,7 @@ const char* word(Verdict verdict) {
 }
 
 bool passed(const Report& report) {
-    return report.troubles.empty() &&
+    return report.troubles.empty() && !report.findings.empty() && !report.rows.empty() &&
            std::ranges::none_of(report.findings, [](const Finding& one) { return one.verdict == Verdict::failed; }) &&
            std::ranges::all_of(report.rows, [](const Row& row) { return all_right(row.outcome); });
 }

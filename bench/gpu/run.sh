@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # bench/gpu/run.sh [--fake] [gpu_bench's options]: checks and measures the CUDA engine on this machine's GPU, without
 # the kernel module. Needs NVIDIA's driver, and to build g++ 12 or newer and the headers of {fmt}; what it has
-# built, build/gpu/gpu_bench, needs nothing but the driver and can be carried to another machine.
+# built, build/gpu/gpu_bench, needs nothing but the driver and can be carried to another machine; a build that fails
+# there leaves it as it is.
 #
 # Leaves its report in build/gpu/report.md and .json (--report says otherwise). --fake: no GPU but the tests' own
 # libcuda, to see that all of it runs; the report, fake-report.md and .json, says so in its first line.
@@ -41,7 +42,11 @@ build() {
 }
 
 if [ ! -x "$out/gpu_bench" ] || { newer_than "$out/gpu_bench" && command -v "${CXX:-g++}" >/dev/null; }; then
-	build
+	# (In a process of its own: `set -e` counts for nothing where the result is looked at.)
+	if ! (bash -euo pipefail -c "out=$out; $(declare -f build); build"); then
+		[ -x "$out/gpu_bench" ] || exit 1
+		echo "it could not be built anew; $out/gpu_bench is what was built before"
+	fi
 fi
 
 options=(--report "$out/${fake:+fake-}report")
