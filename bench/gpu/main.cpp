@@ -138,7 +138,7 @@ public:
         const std::size_t troubles = report_.troubles.size();
         // Longer than anything should take: a GPU that fails leaves requests unanswered, which is right for swap, and
         // would be silence here.
-        in_own_process(what, std::chrono::minutes(3) + 100 * options_.setting.time, work, report_);
+        in_own_process(what, std::chrono::minutes(1) + 60 * options_.setting.time, work, report_);
         for (std::size_t i = findings; i < report_.findings.size(); ++i)
             fmt::print("{}: {}: {}\n", word(report_.findings[i].verdict), report_.findings[i].name,
                        report_.findings[i].text);
