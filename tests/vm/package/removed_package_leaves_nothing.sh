@@ -27,10 +27,10 @@ journalctl -b -u vramswap-sleep --no-pager
 journalctl -b -u vramswap-sleep --grep 'does not go to sleep' >/dev/null || die "it does not say why"
 ! journalctl -b -k --grep 'PM: suspend entry' >/dev/null || die "it went to sleep"
 ! apt-get -q -y purge vramswap || die "the package was removed while its swap was needed"
-! apt-get -q -y purge vramswap-dkms || die "the module's package was removed while its swap was needed"
-modinfo -n vramswap
 swap_is 100 || die "swap is off"
 systemctl stop filler
+! apt-get -q -y purge vramswap-dkms || die "the module's package was removed while its swap is on"
+modinfo -n vramswap
 verified hog
 
 systemctl suspend
