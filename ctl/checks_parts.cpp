@@ -140,7 +140,8 @@ std::optional<Finding> check_configuration(const Patient& patient) {
                            fmt::format("[vramswap{}]: host memory has no size of its own", device),
                            "say how much: size = 1G, for instance"};
         const MemorySizes no_gpu{.ram = 1ULL << 40};
-        if (config->engine == EngineChoice::host && !config->size->bytes(no_gpu))
+        const auto bytes = config->size ? config->size->bytes(no_gpu) : Result<std::uint64_t>(0);
+        if (config->engine == EngineChoice::host && !bytes && bytes.error().code == ENODEV)
             return Finding{"configuration", Health::error,
                            fmt::format("[vramswap{}]: size = {} speaks of a GPU's memory, but the engine is host",
                                        device, config->size->text()),

@@ -149,7 +149,7 @@ Result<std::variant<Config, Text>> parse_config(int argc, const char* const* arg
             return fail(EINVAL, "{} (see vramswapd --help)", error.what());
         }
         auto read = read_files ? settings_read(raw.device, root, raw.file)
-                               : Result<Config>(settings_harmless(raw.device, root, raw.file));
+                               : Result<Config>(Config{.device = raw.device, .files_count = false});
         if (!read)
             return pass_on(read);
         auto config = finish(app, raw, std::move(*read));

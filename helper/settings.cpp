@@ -6,7 +6,6 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
-#include <map>
 #include <optional>
 #include <set>
 
@@ -91,21 +90,13 @@ Result<void> set_store(Config& config, Value value) {
     return {};
 }
 
-/// Machines of which a rule that is no mistake suits one at least: with much VRAM, much RAM, or much of both.
-constexpr std::uint64_t much = 1ULL << 40;
-constexpr std::array machines{MemorySizes{.vram = much, .ram = much}, MemorySizes{.vram = much, .ram = 64 * much},
-                              MemorySizes{.vram = 64 * much, .ram = much}};
-
-/// A rule that comes to something, on some machine.
+/// A rule that comes to something, if that is the same on every machine.
 Result<SizeRule> sensible_rule(Value text) {
     auto rule = SizeRule::parse(text);
-    if (!rule)
-        return rule;
-    Result<std::uint64_t> bytes = 0;
-    for (const MemorySizes& machine : machines)
-        if (bytes = rule->bytes(machine); bytes)
-            return rule;
-    return pass_on(bytes);
+    if (rule && rule->constant())
+        if (const auto bytes = rule->bytes({}); !bytes)
+            return std::unexpected(bytes.error());
+    return rule;
 }
 
 Result<void> set_size(Config& config, Value value) {
@@ -180,18 +171,6 @@ Result<unsigned> section_device(const ConfSection& section) {
                 section.line, section.name, max_device);
 }
 
-/// Do the settings of each device fit together, as far as the files say them?
-Result<void> check_together(const std::map<unsigned, Config>& devices,
-                            const std::map<unsigned, const ConfSection*>& last) {
-    for (const auto& [device, config] : devices) {
-        Config complete = config;
-        if (const auto fits = settings_complete(complete); !fits)
-            return fail(fits.error().code, "{}:{}: {}", last.at(device)->file, last.at(device)->line,
-                        fits.error().message);
-    }
-    return {};
-}
-
 Result<void> apply(Config& config, const ConfSection& section) {
     for (const ConfEntry& entry : section.entries)
         if (const auto set = settings_set(config, entry.key, entry.value); !set)
@@ -258,28 +237,15 @@ Result<void> settings_complete(Config& config) {
 }
 
 Result<Config> settings_of(unsigned device, const std::vector<ConfSection>& sections) {
-    std::map<unsigned, Config> devices{{device, Config{.device = device}}};
-    std::map<unsigned, const ConfSection*> last;
+    Config config{.device = device};
     for (const ConfSection& section : sections) {
         auto named = section_device(section);
         if (!named)
             return pass_on(named);
-        Config& config = devices.try_emplace(*named, Config{.device = *named}).first->second;
-        config.configured = true;
-        last[*named] = &section;
-        if (auto applied = apply(config, section); !applied)
+        Config other;
+        config.configured = config.configured || *named == device;
+        if (auto applied = apply(*named == device ? config : other, section); !applied)
             return pass_on(applied);
-    }
-    if (auto fits = check_together(devices, last); !fits)
-        return pass_on(fits);
-    return devices.at(device);
-}
-
-Config settings_harmless(unsigned device, const std::string& root, const std::string& file) {
-    Config config{.device = device, .files_count = false};
-    if (const auto read = settings_read(device, root, file)) {
-        config.spin = read->spin;
-        config.wait_device = read->wait_device;
     }
     return config;
 }

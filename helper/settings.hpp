@@ -24,15 +24,12 @@ void settings_forget_store(Config& config);
 /// Do the settings fit together? To name a GPU, its path or a store is to name its engine, which this fills in.
 [[nodiscard]] Result<void> settings_complete(Config& config);
 
-/// What `sections` say of vramswap`device`; later ones win. All of them are checked, those of other devices too, and
-/// whether those of one device fit together. Errors begin with "FILE:LINE: ".
+/// What `sections` say of vramswap`device`; later ones win. All of them are checked, those of other devices too.
+/// Errors begin with "FILE:LINE: ".
 [[nodiscard]] Result<Config> settings_of(unsigned device, const std::vector<ConfSection>& sections);
 
 /// The same of the system below `root` ("" for the running one), or of `file` alone if it is named. Not completed.
 [[nodiscard]] Result<Config> settings_read(unsigned device, const std::string& root, const std::string& file = {});
-
-/// For who takes contents over: what the files say of looking and waiting, or nothing if there is a mistake in them.
-[[nodiscard]] Config settings_harmless(unsigned device, const std::string& root, const std::string& file = {});
 
 /// The devices that have a section, in order.
 [[nodiscard]] Result<std::vector<unsigned>> settings_devices(const std::string& root);

@@ -36,6 +36,7 @@ static int vs_chardev_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	session->device = device;
 	session->pid = get_pid(task_tgid(current));
+	session->opened = jiffies;
 	ret = vs_device_open(device, session);
 	if (ret) {
 		put_pid(session->pid);

@@ -144,12 +144,16 @@ void vs_device_break(struct vs_device *device, struct vs_session *session)
 /* The session's file is closed: no thread of its helper can touch the contents any more. */
 void vs_device_close(struct vs_device *device, struct vs_session *session)
 {
+	bool last;
+
 	mutex_lock(&device->lock);
+	last = device->session == session || device->lingering == session;
 	if (device->session == session)
 		vs_hold_lose_helper(device, -ESHUTDOWN);
 	if (device->lingering == session)
 		device->lingering = NULL;
-	vs_shm_retire(session);
+	if (last)
+		vs_shm_retire(session);
 	mutex_unlock(&device->lock);
 }
 

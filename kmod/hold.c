@@ -27,6 +27,13 @@ static void vs_hold_kill(struct vs_device *device, const struct vs_session *sess
 	kill_pid(session->pid, SIGKILL, 1);
 }
 
+/* When a session that was opened must have started, jiffies: a GPU's driver takes its time. */
+static unsigned long vs_hold_start_by(const struct vs_device *device)
+{
+	return device->session->opened +
+	       min(20UL * HZ, msecs_to_jiffies(device->hold_timeout_ms) / 4);
+}
+
 /*
  * A helper that lost the device but lives on, stopped perhaps, keeps its successor from attaching;
  * one that opened it but does not start, stopped or stuck in a driver, keeps all others from
@@ -35,7 +42,8 @@ static void vs_hold_kill(struct vs_device *device, const struct vs_session *sess
 static void vs_hold_make_room(struct vs_device *device)
 {
 	vs_hold_kill(device, device->lingering, "the helper that was lost does not let go");
-	vs_hold_kill(device, device->session, "a helper took the device and does not start");
+	if (device->session && !time_before(jiffies, vs_hold_start_by(device)))
+		vs_hold_kill(device, device->session, "a helper has the device and does not start");
 }
 
 static void vs_hold_begin(struct vs_device *device)
@@ -66,9 +74,13 @@ static void vs_hold_work(struct work_struct *work)
 			mod_delayed_work(vs_workqueue, &device->hold_work,
 					 device->hold_half - now);
 		} else if (time_before(now, device->hold_until)) {
+			unsigned long next = device->hold_until;
+
 			vs_hold_make_room(device);
-			mod_delayed_work(vs_workqueue, &device->hold_work,
-					 device->hold_until - now);
+			if (device->session && time_before(now, vs_hold_start_by(device)) &&
+			    time_before(vs_hold_start_by(device), next))
+				next = vs_hold_start_by(device);
+			mod_delayed_work(vs_workqueue, &device->hold_work, next - now);
 		} else {
 			vs_device_fail(device);
 		}

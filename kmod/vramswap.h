@@ -78,6 +78,7 @@ struct vs_channel {
 struct vs_session {
 	struct vs_device *device;
 	struct pid *pid;
+	unsigned long opened; /* jiffies */
 
 	/* Set before attached, then constant; the map is the device's. */
 	struct vs_area areas[VS_AREAS];

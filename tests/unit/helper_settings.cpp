@@ -129,11 +129,7 @@ TEST_CASE("mistakes are named with file and line and what is allowed") {
         {"[vramswap0]\nsize = 64G - 64G\n", "test.conf:2: size: ", "holds at least"},
         {"[vramswap0]\nsize = 99999T\n", "test.conf:2: size: ", "at most"},
         {"[vramswap0]\nsize = 1/0\n", "test.conf:2: size: ", "zero"},
-        {"[vramswap0]\nsize = vram/0\n", "test.conf:2: size: ", "zero"},
-        {"[vramswap0]\nsize = vram - 3 * vram\n", "test.conf:2: size: ", "less than nothing"},
         {"[vramswap0]\nheadroom = 1/0\n", "test.conf:2: headroom: ", "zero"},
-        {"[vramswap0]\nengine = host\n\n[vramswap0]\ngpu = 0\n", "test.conf:4: ", "choose one"},
-        {"[vramswap2]\nengine = cuda\nstore = /dev/dax0.0\n", "test.conf:1: ", "choose one"}, // of another device
         {"[vramswap0]\nheadroom = -1\n", "test.conf:2: headroom: ", "a number, vram, ram"},
         {"[vramswap0]\nengine = opencl\n", "test.conf:2: engine: ", "auto, cuda or host"},
         {"[vramswap0]\ngpu = fast\n", "test.conf:2: gpu: ", "UUID"},
@@ -171,11 +167,12 @@ TEST_CASE("settings that do not fit together are refused") {
     REQUIRE(complete("store = /dev/dax0.0\n") == EngineChoice::host);
     REQUIRE(complete("engine = host\n") == EngineChoice::host);
     REQUIRE(complete("size = 4G\n") == EngineChoice::automatic);
-    for (const char* const text :
-         {"engine = host\ngpu = 0\n", "engine = cuda\nstore = /dev/dax0.0\n", "gpu = 0\nstore = /dev/dax0.0\n"})
-        REQUIRE(settings(std::string("[vramswap0]\n") + text).error().message.find("choose one") != std::string::npos);
+    REQUIRE(!complete("engine = host\ngpu = 0\n"));
+    REQUIRE(!complete("engine = cuda\nstore = /dev/dax0.0\n"));
+    REQUIRE(!complete("gpu = 0\nstore = /dev/dax0.0\n"));
     // What suits some machine is no mistake.
     REQUIRE(complete("size = ram - 2 * vram\n") == EngineChoice::automatic);
+    REQUIRE(complete("size = 48G - ram\nheadroom = 24G - vram\n") == EngineChoice::automatic);
     REQUIRE(complete("size = vram - 2 * ram\n") == EngineChoice::automatic);
 }
 
@@ -233,7 +230,7 @@ TEST_CASE("the command line wins over the file, and chooses a store as a whole")
     REQUIRE(parse({"--device", "1"}).engine == EngineChoice::host);
 }
 
-TEST_CASE("who takes contents over takes from files what can do no harm, and no mistake in one can cost them") {
+TEST_CASE("who takes contents over reads no file, so that no mistake in one can cost them") {
     const Root root;
     root.write("/etc/vramswap.conf", "[vramswap1]\nsise = 2G\n");
     const std::array words{"vramswapd", "--device", "3", "--size", "2G"};
@@ -245,13 +242,7 @@ TEST_CASE("who takes contents over takes from files what can do no harm, and no 
     REQUIRE(config.device == 3);
     REQUIRE(config.size->text() == "2G");
     REQUIRE(!config.files_count);
-    root.write("/etc/vramswap.conf", "[vramswap3]\nsize = 4G\ngpu = 1\nqueues = 3\nidle-spin = 0\nwait-device = 9\n");
-    const auto harmless = std::get<Config>(parse(false).value());
-    REQUIRE(harmless.size->text() == "2G");
-    REQUIRE(harmless.engine == EngineChoice::automatic);
-    REQUIRE(!harmless.queues);
-    REQUIRE(harmless.spin.count() == 0);
-    REQUIRE(harmless.wait_device.count() == 9);
+    root.write("/etc/vramswap.conf", "[vramswap3]\nsize = 4G\n");
     REQUIRE(std::get<Config>(parse(true).value()).files_count);
 }
 
