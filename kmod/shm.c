@@ -124,7 +124,7 @@ static bool vs_area_unshared(const struct vs_area *area)
 {
 	size_t i, count = area->size >> PAGE_SHIFT;
 
-	if (!area->memory || vs_fault(VS_FAULT_pinned))
+	if (vs_fault(VS_FAULT_pinned))
 		return false;
 	for (i = 0; i < count; i++)
 		if (page_count(area->pages[i]) != 1)
@@ -155,7 +155,7 @@ void vs_shm_retire(struct vs_session *session)
 	if (device->state != VRAMSWAP_STATE_HELD || device->spare[VS_AREA_SQ].memory)
 		return;
 	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++)
-		if (!vs_area_unshared(&session->areas[vs_shm_own_areas[i]]))
+		if (!session->areas[vs_shm_own_areas[i]].memory)
 			return;
 	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++) {
 		device->spare[vs_shm_own_areas[i]] = session->areas[vs_shm_own_areas[i]];
@@ -172,6 +172,7 @@ void vs_shm_forget_spare(struct vs_device *device)
 		vs_area_destroy(&device->spare[vs_shm_own_areas[i]]);
 }
 
+/* Looked at only now: a GPU's driver may let go of its pins after our file is closed. */
 static bool vs_shm_take_spare(struct vs_session *session)
 {
 	struct vs_device *device = session->device;
@@ -179,6 +180,11 @@ static bool vs_shm_take_spare(struct vs_session *session)
 
 	if (!device->spare[VS_AREA_SQ].memory)
 		return false;
+	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++)
+		if (!vs_area_unshared(&device->spare[vs_shm_own_areas[i]])) {
+			vs_shm_forget_spare(device);
+			return false;
+		}
 	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++) {
 		struct vs_area *area = &session->areas[vs_shm_own_areas[i]];
 
