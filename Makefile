@@ -39,11 +39,11 @@ check: ## build everything, run all tests
 	@tests/check
 
 .PHONY: debug-kernel
-debug-kernel: ## kernels that watch what they run, for the tests: debug and kcsan
-	@tests/vm/vm fetch debug kcsan
+debug-kernel: ## kernels that watch what they run, for the tests: debug, kcsan and kasan
+	@tests/vm/vm fetch debug kcsan kasan
 
 FUZZ_SECONDS ?= 60
-FUZZ_KERNELS ?= debug kcsan
+FUZZ_KERNELS ?= kasan kcsan
 .PHONY: fuzz
 fuzz: programs ## a hostile helper and netlink for FUZZ_SECONDS on the debug kernels; FUZZ_SEED=n repeats a run
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(if $(FUZZ_SEED),FUZZ_SEED=$(FUZZ_SEED)) tests/vm/vm run \

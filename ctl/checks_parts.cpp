@@ -216,6 +216,17 @@ std::optional<Finding> check_devices(const Patient& patient) {
     }
     if (live == 0)
         return Finding{"devices", Health::warning, "no device is live: none has a helper", "vramswapctl start 0"};
+    // A hold time of 0 is a word: these are held for nobody.
+    const auto hasty = std::ranges::find_if(*patient.devices, [](const DeviceInfo& device) {
+        return device.hold_timeout_ms != 0 && device.hold_timeout_ms <= device.io_timeout_ms;
+    });
+    if (hasty != patient.devices->end())
+        return Finding{"devices", Health::warning,
+                       fmt::format("{} gives up what two helpers in turn leave unanswered for {}: it holds for {} only",
+                                   hasty->name, format_seconds(hasty->io_timeout_ms),
+                                   format_seconds(hasty->hold_timeout_ms)),
+                       fmt::format("vramswapctl set {} --hold-timeout {}, and hold-timeout in /etc/vramswap.conf",
+                                   hasty->index, 4 * hasty->io_timeout_ms / 1000)};
     return Finding{"devices", Health::ok, fmt::format("{} of {} live", live, patient.devices->size()), ""};
 }
 

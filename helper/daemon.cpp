@@ -89,9 +89,6 @@ Result<void> Daemon::go_live() {
 }
 
 Result<void> Daemon::prepare_keeper(const Config& config) {
-    if (config.size && config.size->constant())
-        if (const auto capacity = policy::capacity(config, {}, 0); !capacity)
-            return std::unexpected(capacity.error());
     engines::preload(config);
     return in_turn(lowmem::become_io_flusher, lowmem::lock_memory, lowmem::refuse_oom_kill);
 }
@@ -227,7 +224,7 @@ Result<void> Daemon::attach_first() {
         if (!config_.size)
             config_.size = SizeRule::of(record_.capacity);
         begin_anew();
-        return config_.files_count ? attach_first() : leave_anew_to_files();
+        return attach_first();
     }
     if (!client && start_ == policy::Start::resume && device_is_gone(client.error())) {
         begin_anew();
@@ -305,7 +302,6 @@ Result<void> Daemon::hand_to_manager() {
         return pass_on(state);
     state_ = std::move(*state);
     record_.valid = true;
-    record_.tuning = engine_->tuning();
     if (auto written = state_->write(record_); !written)
         return written;
     if (!manager_.there())

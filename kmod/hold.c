@@ -21,8 +21,6 @@ void vs_hold_arm(struct vs_device *device, u64 held_ns)
 static void vs_hold_kill(struct vs_device *device, const struct vs_session *session,
 			 const char *why)
 {
-	if (!session)
-		return;
 	pr_warn(VS_NAME "%u: %s; killed\n", device->index, why);
 	kill_pid(session->pid, SIGKILL, 1);
 }
@@ -37,13 +35,21 @@ static unsigned long vs_hold_start_by(const struct vs_device *device)
 /*
  * A helper that lost the device but lives on, stopped perhaps, keeps its successor from attaching;
  * one that opened it but does not start, stopped or stuck in a driver, keeps all others from
- * opening it. The contents must not be lost for that.
+ * opening it. The contents must not be lost for that. Returns when to come again, jiffies.
  */
-static void vs_hold_make_room(struct vs_device *device)
+static unsigned long vs_hold_make_room(struct vs_device *device)
 {
-	vs_hold_kill(device, device->lingering, "the helper that was lost does not let go");
-	if (device->session && !time_before(jiffies, vs_hold_start_by(device)))
-		vs_hold_kill(device, device->session, "a helper has the device and does not start");
+	unsigned long start_by;
+
+	if (device->lingering)
+		vs_hold_kill(device, device->lingering, "the helper that was lost does not let go");
+	if (!device->session)
+		return device->hold_until;
+	start_by = vs_hold_start_by(device);
+	if (time_before(jiffies, start_by))
+		return time_before(start_by, device->hold_until) ? start_by : device->hold_until;
+	vs_hold_kill(device, device->session, "a helper has the device and does not start");
+	return device->hold_until;
 }
 
 static void vs_hold_begin(struct vs_device *device)
@@ -74,12 +80,8 @@ static void vs_hold_work(struct work_struct *work)
 			mod_delayed_work(vs_workqueue, &device->hold_work,
 					 device->hold_half - now);
 		} else if (time_before(now, device->hold_until)) {
-			unsigned long next = device->hold_until;
+			unsigned long next = vs_hold_make_room(device);
 
-			vs_hold_make_room(device);
-			if (device->session && time_before(now, vs_hold_start_by(device)) &&
-			    time_before(vs_hold_start_by(device), next))
-				next = vs_hold_start_by(device);
 			mod_delayed_work(vs_workqueue, &device->hold_work, next - now);
 		} else {
 			vs_device_fail(device);

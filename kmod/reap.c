@@ -80,7 +80,8 @@ int vs_reap_claim(struct vs_queue *queue, struct vs_channel *channel, struct vs_
 	for (taken = 0; !ret && taken < min(ready, limit); taken++) {
 		struct vramswap_cqe cqe = vs_cq_take(&channel->ring);
 
-		if (vs_fault(VS_FAULT_lost_completion))
+		if (vs_fault(VS_FAULT_lost_completion) ||
+		    blk_should_fake_timeout(queue->device->disk->queue))
 			continue;
 		ret = vs_reap_believe(queue, cqe, &done[*count]);
 		if (!ret)

@@ -100,7 +100,7 @@ static int vs_shm_create_channels(struct vs_session *session)
 
 	if (!vs_fault(VS_FAULT_channels))
 		session->channels =
-			kcalloc(device->queue_count, sizeof(*session->channels), VS_GFP);
+			kvcalloc(device->queue_count, sizeof(*session->channels), VS_GFP);
 	memalloc_noreclaim_restore(noreclaim);
 	if (!session->channels)
 		return -ENOMEM;
@@ -115,9 +115,6 @@ static int vs_shm_create_channels(struct vs_session *session)
 	}
 	return 0;
 }
-
-/* What a session has for itself; the map is the device's. */
-static const enum vs_area_id vs_shm_own_areas[] = { VS_AREA_SQ, VS_AREA_CQ, VS_AREA_STAGING };
 
 /* Has nobody a mapping or a pin of it any more? */
 static bool vs_area_unshared(const struct vs_area *area)
@@ -154,12 +151,12 @@ void vs_shm_retire(struct vs_session *session)
 	lockdep_assert_held(&device->lock);
 	if (device->state != VRAMSWAP_STATE_HELD || device->spare[VS_AREA_SQ].memory)
 		return;
-	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++)
-		if (!session->areas[vs_shm_own_areas[i]].memory)
+	for (i = 0; i < VS_OWN_AREAS; i++)
+		if (!session->areas[i].memory)
 			return;
-	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++) {
-		device->spare[vs_shm_own_areas[i]] = session->areas[vs_shm_own_areas[i]];
-		session->areas[vs_shm_own_areas[i]] = (struct vs_area){};
+	for (i = 0; i < VS_OWN_AREAS; i++) {
+		device->spare[i] = session->areas[i];
+		session->areas[i] = (struct vs_area){};
 	}
 }
 
@@ -168,8 +165,8 @@ void vs_shm_forget_spare(struct vs_device *device)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++)
-		vs_area_destroy(&device->spare[vs_shm_own_areas[i]]);
+	for (i = 0; i < VS_OWN_AREAS; i++)
+		vs_area_destroy(&device->spare[i]);
 }
 
 /* Looked at only now: a GPU's driver may let go of its pins after our file is closed. */
@@ -180,16 +177,16 @@ static bool vs_shm_take_spare(struct vs_session *session)
 
 	if (!device->spare[VS_AREA_SQ].memory)
 		return false;
-	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++)
-		if (!vs_area_unshared(&device->spare[vs_shm_own_areas[i]])) {
+	for (i = 0; i < VS_OWN_AREAS; i++)
+		if (!vs_area_unshared(&device->spare[i])) {
 			vs_shm_forget_spare(device);
 			return false;
 		}
-	for (i = 0; i < ARRAY_SIZE(vs_shm_own_areas); i++) {
-		struct vs_area *area = &session->areas[vs_shm_own_areas[i]];
+	for (i = 0; i < VS_OWN_AREAS; i++) {
+		struct vs_area *area = &session->areas[i];
 
-		*area = device->spare[vs_shm_own_areas[i]];
-		device->spare[vs_shm_own_areas[i]] = (struct vs_area){};
+		*area = device->spare[i];
+		device->spare[i] = (struct vs_area){};
 		vs_area_clear(area);
 	}
 	return true;
@@ -241,7 +238,7 @@ int vs_shm_create(struct vs_session *session)
 
 void vs_shm_destroy(struct vs_session *session)
 {
-	kfree(session->channels);
+	kvfree(session->channels);
 	session->channels = NULL;
 	vs_area_destroy(&session->areas[VS_AREA_STAGING]);
 	vs_area_destroy(&session->areas[VS_AREA_CQ]);
@@ -289,8 +286,6 @@ int vs_shm_mmap(struct vs_session *session, struct vm_area_struct *vma)
 {
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	struct vs_area *area = vs_shm_find(session, offset, vma->vm_end - vma->vm_start);
-	unsigned int noreclaim;
-	int ret;
 
 	lockdep_assert_held(&session->device->lock);
 	if (!area || !(vma->vm_flags & VM_SHARED))
@@ -304,10 +299,7 @@ int vs_shm_mmap(struct vs_session *session, struct vm_area_struct *vma)
 	 */
 	vs_compat_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTDUMP | VM_DONTEXPAND,
 			       VM_MAYEXEC | (area->read_only ? VM_MAYWRITE : 0));
-	noreclaim = memalloc_noreclaim_save(); /* page tables: as in vs_area_list */
-	ret = vs_fault(VS_FAULT_mmap) ?
-		      -ENOMEM :
-		      vm_map_pages_zero(vma, area->pages, area->size >> PAGE_SHIFT);
-	memalloc_noreclaim_restore(noreclaim);
-	return ret;
+	return vs_fault(VS_FAULT_mmap) ?
+		       -ENOMEM :
+		       vm_map_pages_zero(vma, area->pages, area->size >> PAGE_SHIFT);
 }

@@ -56,6 +56,9 @@ struct vs_area {
 
 enum vs_area_id { VS_AREA_SQ, VS_AREA_CQ, VS_AREA_STAGING, VS_AREA_MAP, VS_AREAS };
 
+/* Those before the map are a session's own; the map is the device's. */
+#define VS_OWN_AREAS VS_AREA_MAP
+
 /*
  * What joins one queue to one session: rings, staging, and where the helper sleeps. It is the
  * session's, not the queue's, so that a thread of a session that has ended can never disturb the
@@ -198,7 +201,7 @@ struct vs_device {
 	struct work_struct doubt_work;
 
 	/* While HELD: the last session's memory for the next one. No area has memory: none. */
-	struct vs_area spare[VS_AREAS];
+	struct vs_area spare[VS_OWN_AREAS];
 
 	struct list_head reserve;    /* pages that reserve.c keeps back */
 	unsigned long reserve_pages; /* how many */

@@ -53,6 +53,8 @@ public:
         patient.devices->push_back({.index = 0,
                                     .name = "vramswap0",
                                     .state = VRAMSWAP_STATE_LIVE,
+                                    .hold_timeout_ms = 120000,
+                                    .io_timeout_ms = 30000,
                                     .label = "NVIDIA RTX A2000 (0000:01:00.0)"});
         patient.gpus = "300, 6138, NVIDIA RTX A2000\n";
     }
@@ -134,6 +136,10 @@ TEST_CASE("each planted fault is found, alone, and with what mends it") {
         {"devices", Health::error, "helper of vramswap0 is lost", state(VRAMSWAP_STATE_HELD)},
         {"devices", Health::error, "lost its contents", state(VRAMSWAP_STATE_FAILED)},
         {"devices", Health::warning, "vramswapctl start 0", state(VRAMSWAP_STATE_EMPTY)},
+        {"devices", Health::warning, "--hold-timeout 120",
+         [](Machine& m) {
+             m.patient.devices->front().io_timeout_ms = m.patient.devices->front().hold_timeout_ms = 30000;
+         }},
         {"tiers", Health::warning, "no other swap below",
          [](Machine& m) { m.write("/proc/swaps", "/dev/vramswap0 partition 4194300 0 100\n"); }},
         {"tiers", Health::warning, "no other swap below",

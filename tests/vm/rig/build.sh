@@ -20,7 +20,7 @@ build_warnings() {
 
 sources_hash() {
 	(cd "$REPO" && find kmod uapi -type f | LC_ALL=C sort | xargs sha256sum
-		cat "$VM_DIR/rig/build.sh" "$KERNELS/$1/version") | sha256sum
+		cat "$VM_DIR/rig/build.sh" "$KERNELS/$1/vmlinuz") | sha256sum
 }
 
 # copy_sources DIR: the two folders side by side, as in the repository. Files that did

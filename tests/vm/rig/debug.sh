@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# Kernels of our own, which watch what they run: `debug` (memory, locks, objects, leaks) and `kcsan` (data races). Built
-# from Debian's source package with allnoconfig and the fragments in tests/vm/kernels, and left in .cache/kernels as any
-# other kernel. They are slower and need more memory than Debian's: their folder says so (patience, extra-memory).
+# Kernels of our own, which watch what they run: `debug` (memory, locks, objects, leaks), `kcsan` (data races) and `kasan`
+# (memory alone, more quickly). Built from Debian's source package with allnoconfig and the fragments in tests/vm/kernels,
+# and left in .cache/kernels as any other kernel. They are slower and need more memory than Debian's: their folder says so
+# (patience, extra-memory).
 
-OWN_KERNELS=(debug kcsan)
+OWN_KERNELS=(debug kcsan kasan)
 SOURCE_PACKAGE=linux-source-6.12
 
 is_own_kernel() { [[ " ${OWN_KERNELS[*]} " == *" $1 "* ]]; }

@@ -59,7 +59,7 @@ make_initramfs() {
 need_initramfs() {
 	local file
 	file=$CACHE/initramfs/$1-$(content_hash "$VM_DIR/guest/initramfs-init" \
-		"$VM_DIR/rig/initramfs.sh" "$KERNELS/$1/version" "$(command -v busybox)").cpio
+		"$VM_DIR/rig/initramfs.sh" "$KERNELS/$1/vmlinuz" "$(command -v busybox)").cpio
 	with_lock "initramfs-$1" make_initramfs "$1" "$file"
 	touch "$file"
 	echo "$file"
@@ -100,7 +100,7 @@ make_vmlinux() {
 # need_vmlinux NAME: prints its path.
 need_vmlinux() {
 	local file
-	file=$CACHE/initramfs/$1-$(content_hash "$KERNELS/$1/version" "$VM_DIR/rig/initramfs.sh").vmlinux
+	file=$CACHE/initramfs/$1-$(content_hash "$KERNELS/$1/vmlinuz" "$VM_DIR/rig/initramfs.sh").vmlinux
 	with_lock "initramfs-$1" make_vmlinux "$1" "$file"
 	touch "$file"
 	echo "$file"

@@ -34,6 +34,22 @@ killed_thrice() {
 	done
 }
 
+# swapped_through FAULT LEAST [ARGUMENT...]: while the GPU fails its workers so, LEAST of them or more, each with its
+# successor's help. (By the copy engines: a helper that measures the other paths first makes an unknown number of copies.)
+swapped_through() {
+	local before gone
+	with_fake "vram_mib=400,$1"
+	start_helper 0 256M --engine auto --cuda-path engine "${@:3}"
+	swap_on
+	before=$(grep -c 'kept for the next' /run/helper-0/log)
+	swapped_while true
+	gone=$(($(grep -c 'kept for the next' /run/helper-0/log) - before))
+	say "$gone workers gave way to others"
+	[ "$gone" -ge "$2" ] || die "$gone workers gave way, not $2 at least"
+	swapoff /dev/vramswap0
+	stop_helper 0
+}
+
 load_module
 no_readahead
 
@@ -65,30 +81,11 @@ counters_agree before after 16
 swapoff /dev/vramswap0
 stop_helper 0
 
-# (By the copy engines: a helper that measures the other paths first makes an unknown number of copies.)
 say "the GPU breaks, again and again"
-with_fake vram_mib=400,sticky_at=6000:700
-start_helper 0 256M --engine auto --cuda-path engine
-swap_on
-before=$(grep -c 'kept for the next' /run/helper-0/log)
-swapped_while true
-broken=$(($(grep -c 'kept for the next' /run/helper-0/log) - before))
-say "$broken workers gave way to others"
-[ "$broken" -ge 2 ] || die "the GPU broke $broken times"
-swapoff /dev/vramswap0
-stop_helper 0
+swapped_through sticky_at=6000:700 2
 
 say "the GPU hangs, again and again"
-with_fake vram_mib=400,hang_at=6000
-start_helper 0 256M --engine auto --cuda-path engine --io-timeout 2
-swap_on
-before=$(grep -c 'kept for the next' /run/helper-0/log)
-swapped_while true
-hung=$(($(grep -c 'kept for the next' /run/helper-0/log) - before))
-say "$hung workers gave way to others"
-[ "$hung" -ge 1 ] || die "the GPU hung $hung times"
-swapoff /dev/vramswap0
-stop_helper 0
+swapped_through hang_at=6000 1 --io-timeout 2
 vramswapctl set 0 --io-timeout 30
 
 say "the GPU loses its memory"
