@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sys/signalfd.h>
 
+#include "device_setup.hpp"
 #include "engines.hpp"
 #include "io_thread.hpp"
 #include "lowmem.hpp"
@@ -29,6 +30,9 @@ constexpr auto stop_interval = 100ms;
 
 /// A service manager closes what it kept whenever it comes to that.
 constexpr auto release_patience = 2s;
+
+/// A helper that lives this long after START has not died of the way in which it copies.
+constexpr auto settling_time = 1s;
 
 /// How often a busy control device is tried again.
 constexpr auto attach_interval = 50ms;
@@ -257,6 +261,10 @@ Result<void> Daemon::make_contents() {
     // Should this come to nothing, the next one does without what may be the reason.
     if (auto noted = note_tuning({}); !noted)
         log_.warning("{}", noted.error().message);
+    if (!record_.tuning.empty() && device_was_silent(config_.device)) {
+        log_.notice("the helper before did not answer: copies go another way than its own");
+        record_.tuning.clear();
+    }
     auto engine = engines::resume(config_, record_, log_);
     if (!engine)
         return pass_on(engine);
@@ -328,8 +336,7 @@ Result<void> Daemon::start_first() {
         return started;
     }
     session_ = std::move(*session);
-    if (auto noted = note_tuning(engine_->tuning()); !noted)
-        log_.warning("{}", noted.error().message);
+    settled_ = false;
     if (const std::string remarks = engine_->remarks(); !remarks.empty())
         log_.notice("{}", remarks);
     was_live_ = true;
@@ -354,9 +361,13 @@ Result<Verdict> Daemon::serve() {
     for (;;) {
         std::array polls{pollfd{.fd = signals_.get(), .events = POLLIN, .revents = 0},
                          pollfd{.fd = session_->ended_fd(), .events = POLLIN, .revents = 0}};
-        if (::poll(polls.data(), polls.size(), -1) < 0)
+        const std::chrono::milliseconds wait = settled_ ? -1ms : settling_time;
+        const int ready = ::poll(polls.data(), polls.size(), static_cast<int>(wait.count()));
+        if (ready < 0)
             continue; // EINTR; there is nothing else
-        if (polls[1].revents != 0) {
+        if (ready == 0) {
+            settle();
+        } else if (polls[1].revents != 0) {
             auto verdict = session_ended();
             if (!verdict)
                 return pass_on(verdict);
@@ -370,6 +381,13 @@ Result<Verdict> Daemon::serve() {
                 return Verdict{};
         }
     }
+}
+
+/// What this helper does is good for its successors too.
+void Daemon::settle() {
+    settled_ = true;
+    if (auto noted = note_tuning(engine_->tuning()); !noted)
+        log_.warning("{}", noted.error().message);
 }
 
 /// True once the device is stopped; false if it goes on, be it in use or its session ended meanwhile (which the threads

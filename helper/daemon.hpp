@@ -61,6 +61,7 @@ private:
 
     // Live.
     [[nodiscard]] Result<Verdict> serve();
+    void settle();
     [[nodiscard]] Result<bool> try_stop();
     [[nodiscard]] Result<std::optional<Verdict>> session_ended();
     [[nodiscard]] Result<void> attach_again();
@@ -83,6 +84,7 @@ private:
     std::unique_ptr<RingClient> client_; ///< attached, until a session takes it
     std::unique_ptr<Session> session_;
     bool was_live_ = false;
+    bool settled_ = true; ///< nothing is to be noted for successors
 };
 
 } // namespace vramswap

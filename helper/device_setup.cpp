@@ -53,4 +53,12 @@ Result<void> device_setup(const Config& config, const Log& log) {
     return made;
 }
 
+bool device_was_silent(unsigned device) {
+    auto control = Control::open();
+    if (!control)
+        return false;
+    const auto info = control->device(device);
+    return info && info->reason == ETIMEDOUT;
+}
+
 } // namespace vramswap

@@ -13,4 +13,8 @@ namespace vramswap {
 /// it.
 [[nodiscard]] Result<void> device_setup(const Config& config, const Log& log);
 
+/// Did the kernel take the device's contents from their last helper because it gave no answer? Such a helper, stuck in
+/// a driver perhaps, can note nothing for its successor. Where the kernel cannot be asked: false.
+[[nodiscard]] bool device_was_silent(unsigned device);
+
 } // namespace vramswap

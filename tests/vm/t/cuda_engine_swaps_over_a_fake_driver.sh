@@ -86,6 +86,7 @@ swapped_through sticky_at=6000:700 2
 
 say "the GPU hangs, again and again"
 swapped_through hang_at=6000 1 --io-timeout 2
+grep -q 'did not answer: copies go another way' /run/helper-0/log || die "its successors copied as it had"
 vramswapctl set 0 --io-timeout 30
 
 say "the GPU loses its memory"

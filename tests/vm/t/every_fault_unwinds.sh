@@ -138,7 +138,7 @@ for fault in doorbell lost_completion late_claim late_end duplicate die_request 
 		before=$(struck $fault)
 		arm $fault=1+$passes
 		verified $fault
-		[ $passes -gt 3 ] || wait_for "has_struck $fault $before" 20
+		[ $passes -gt 3 ] || wait_for "has_struck $fault $before" 60
 		arm $fault=0
 		still_there
 	done

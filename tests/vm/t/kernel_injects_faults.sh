@@ -84,8 +84,8 @@ say "$(injected failslab) objects and $(injected fail_page_alloc) pages refused"
 say "helpers that cannot have what they need at once"
 for round in $(seq "$INJECT_ROUNDS"); do
 	worker=$(worker_of 0)
-	injecting failslab 3 $((round % 3 * 10))
-	injecting fail_page_alloc 300 20
+	injecting failslab 1 25
+	injecting fail_page_alloc 20 20
 	(while [ ! -e served ]; do write_and_verify; done) &
 	io=$!
 	kill -KILL "$worker"

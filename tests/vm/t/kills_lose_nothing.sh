@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The helper's worker dies again and again while programs swap and verify: by SIGKILL, by a crash, by the OOM killer,
-# once more while it starts, together with its keeper, and always with others that want the device. Its successors lose
-# nothing and nobody else dies.
+# The helper's worker dies again and again while programs swap and verify: by SIGKILL, by a crash, by the OOM killer, in
+# the middle of a batch, once more while it starts, together with its keeper, and always with others that want the device.
+# Its successors lose nothing and nobody else dies.
 # memory: 1G
 # ivshmem: 256M
 # timeout: 200
@@ -9,6 +9,7 @@
 # setting: KILLS_SECONDS 100
 # allow-console: Call Trace:
 # parallel: yes
+# module: faults
 # shellcheck shell=bash
 
 declare -A says
@@ -72,6 +73,10 @@ by_oom() {
 	echo f >/proc/sysrq-trigger
 }
 
+# in_batch: the module ends the worker itself, with a batch half submitted, half answered or half believed.
+batch_steps=(die_submit die_enter die_claimed die_ended)
+in_batch() { echo "${batch_steps[RANDOM % 4]}=1+$((RANDOM % 200))" >/sys/module/vramswap/parameters/faults; }
+
 mkfifo pause
 load_module
 start_helper 0 256M --store "$(ivshmem_path)"
@@ -89,7 +94,7 @@ start_torture 96M --size 192M --procs 2 --passes 100000
 done) >>intruder.log 2>&1 &
 intruder=$!
 
-ways=(KILL SEGV twice keeper oom ABRT)
+ways=(KILL SEGV batch twice keeper oom ABRT)
 declare -A killed
 for i in $(seq 0 $((KILLS - 1))); do
 	way=${ways[i % ${#ways[@]}]}
@@ -104,6 +109,7 @@ for i in $(seq 0 $((KILLS - 1))); do
 		until_new_keeper "$pid"
 		;;
 	oom) by_oom "$pid" ;;
+	batch) in_batch ;;
 	twice)
 		kill -KILL "$pid"
 		until_other_worker "$pid"
@@ -125,7 +131,7 @@ wait $intruder
 
 torture_lost_nothing
 # The keeper has seen every death but those that came with its own.
-wanted=$((${killed[KILL]:-0} + ${killed[SEGV]:-0} + ${killed[ABRT]:-0} + ${killed[oom]:-0} + 2 * ${killed[twice]:-0}))
+wanted=$((${killed[KILL]:-0} + ${killed[SEGV]:-0} + ${killed[ABRT]:-0} + ${killed[oom]:-0} + ${killed[batch]:-0} + 2 * ${killed[twice]:-0}))
 at_least "$wanted" grep -c 'kept for the next' /run/helper-0/log || die "fewer workers died than were killed: $wanted"
 say "$(for way in "${!killed[@]}"; do echo -n "$way: ${killed[$way]} times, "; done)$((says[starts] - 1)) keepers killed," \
 	"$(stat_of replayed) requests sent again, $(wc -l <intruder.log) lines said by others"
