@@ -81,6 +81,14 @@ public:
           thread_([this, device] { run(device); }) {}
 
     [[nodiscard]] bool done() const { return done_; }
+    // What its thread has used of a processor; only while it is not done.
+    [[nodiscard]] std::chrono::nanoseconds cpu_time() {
+        clockid_t clock = 0;
+        timespec used = {};
+        require(pthread_getcpuclockid(thread_.native_handle(), &clock) == 0 && clock_gettime(clock, &used) == 0,
+                "a thread's clock");
+        return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+    }
     // Waits for the end: 0 or an errno.
     int error() {
         if (thread_.joinable())
@@ -198,6 +206,13 @@ public:
         int count = 0;
         expect(0, session().enter(taken.queue, 0, &count), "ENTER with a good CQE");
         require(count == 1, fmt::format("ENTER took {} CQEs, not 1", count));
+    }
+    // As vramswapd does: without ENTER while a submitter waits awake, who takes the CQE.
+    void answer_if_need_be_enter(const Taken& taken) {
+        store_.serve(session(), taken.queue, taken.sqe);
+        session().put(taken.queue, taken.answer());
+        if (!session().kernel_reaps(taken.queue))
+            expect(0, session().enter(taken.queue), "ENTER with a good CQE");
     }
     void serve_until(const std::function<bool()>& done, const char* what) {
         wait_until(

@@ -171,6 +171,14 @@ public:
         __atomic_store_n(&reinterpret_cast<vramswap_cq*>(ring)->tail, tail, __ATOMIC_RELEASE);
     }
     [[nodiscard]] std::uint32_t tail(unsigned queue) const { return tails_[queue]; }
+    // After put: does a submitter in the kernel take the CQEs, so that nobody need enter?
+    [[nodiscard]] bool kernel_reaps(unsigned queue) const {
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        const std::byte* ring = sq_.bytes() + (queue * shape_.sq_stride);
+        const std::uint32_t flags =
+            __atomic_load_n(&reinterpret_cast<const vramswap_sq*>(ring)->flags, __ATOMIC_RELAXED);
+        return (flags & VRAMSWAP_SQ_KERNEL_REAPS) != 0;
+    }
 
     [[nodiscard]] std::byte* slot(unsigned queue, unsigned slot) const {
         const std::size_t number = (static_cast<std::size_t>(queue) * shape_.slots) + slot;

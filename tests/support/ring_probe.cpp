@@ -39,6 +39,36 @@ void answers_in_any_order(Helper& helper) {
         helper.expect_right(*read);
 }
 
+// Whoever waits awake takes the answers of all, gives up after a while, and sleeps: one answer that is late costs no
+// processor, and none that is there stays behind.
+void one_answer_is_late(Helper& helper) {
+    using namespace std::chrono_literals;
+    constexpr std::uint64_t count = 4;
+    helper.go_live();
+    helper.write(0, count * bytes_each, 1);
+    for (std::uint64_t late = 0; late < count; ++late) {
+        std::vector<std::unique_ptr<Io>> reads;
+        std::vector<Taken> taken;
+        for (std::uint64_t i = 0; i < count; ++i)
+            reads.push_back(helper.read_later(i * bytes_each, bytes_each, 1));
+        for (std::uint64_t i = 0; i < count; ++i)
+            taken.push_back(helper.take());
+        std::ranges::sort(taken, {}, [](const Taken& t) { return t.sqe.offset; });
+        for (std::uint64_t i = 0; i < count; ++i)
+            if (i != late)
+                helper.answer_if_need_be_enter(taken[i]);
+        for (std::uint64_t i = 0; i < count; ++i)
+            if (i != late)
+                Helper::wait_until([&] { return reads[i]->done(); }, "a read that was answered, without ENTER");
+        std::this_thread::sleep_for(1s);
+        require(!reads[late]->done(), "a read ended without an answer");
+        require(reads[late]->cpu_time() < 500ms, "a task waits awake for a second");
+        helper.answer_if_need_be_enter(taken[late]);
+        for (const auto& read : reads)
+            helper.expect_right(*read);
+    }
+}
+
 void errors_it_may_report(Helper& helper) {
     helper.go_live();
     helper.write(0, bytes_each, 1);
@@ -345,6 +375,7 @@ void silent_helpers(Helper& helper) {
 
 constexpr std::array cases = {
     Case{"answers_in_any_order", answers_in_any_order},
+    Case{"one_answer_is_late", one_answer_is_late},
     Case{"errors_it_may_report", errors_it_may_report},
     Case{"map_tells_what_holds_data", map_tells_what_holds_data},
     Case{"slot_not_out", slot_not_out},

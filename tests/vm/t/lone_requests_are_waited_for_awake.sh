@@ -28,7 +28,7 @@ spins_of() {
 
 # On kernels that watch what they run, most answers come too late.
 case $KERNEL in
-debug | kcsan) least=1 some=1 ;;
+debug | kcsan | kasan) least=1 some=1 ;;
 *) least=400 some=50 ;;
 esac
 
@@ -62,4 +62,5 @@ grep -q 'broke the ring' <(dmesg) || die "a wrong answer did not end the session
 touch enough
 wait $fio || die "fio: $(tail -n 5 fio.log)"
 stop_helper 0
+ring_probe one_answer_is_late
 unload_module
