@@ -207,7 +207,7 @@ std::optional<Finding> check_devices(const Patient& patient) {
             return Finding{
                 "devices", Health::error,
                 fmt::format("the helper of {} is lost: {}; I/O waits", device.name, reason_words(device.reason)),
-                fmt::format("journalctl -u vramswap@{}; vramswapctl start {}", device.index, device.index)};
+                fmt::format("vramswapctl start {0}; journalctl -u vramswap@{0} tells more", device.index)};
         if (device.state == VRAMSWAP_STATE_FAILED)
             return Finding{"devices", Health::error,
                            fmt::format("{} has lost its contents: {}", device.name, reason_words(device.reason)),

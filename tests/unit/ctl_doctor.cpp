@@ -134,6 +134,7 @@ TEST_CASE("each planted fault is found, alone, and with what mends it") {
         {"driver", Health::error, "libcuda", [](Machine& m) { m.remove("/usr/lib/x86_64-linux-gnu/libcuda.so.1"); }},
         {"vram", Health::error, "300 MiB of VRAM", [](Machine& m) { m.patient.devices->front().label = ""; }},
         {"devices", Health::error, "helper of vramswap0 is lost", state(VRAMSWAP_STATE_HELD)},
+        {"devices", Health::error, "vramswapctl start 0; journalctl", state(VRAMSWAP_STATE_HELD)},
         {"devices", Health::error, "lost its contents", state(VRAMSWAP_STATE_FAILED)},
         {"devices", Health::warning, "vramswapctl start 0", state(VRAMSWAP_STATE_EMPTY)},
         {"devices", Health::warning, "--hold-timeout 120",
