@@ -74,6 +74,11 @@ std::optional<Finding> check_tiers(const Patient& patient) {
         return std::nullopt;
     bool below = false;
     for (const SwapArea& area : areas) {
+        if (is_zram(area) && area.priority == ours->priority)
+            return Finding{"tiers", Health::warning,
+                           fmt::format("{} has the priority of {} ({}): Linux fills both in turns", area.path,
+                                       ours->path, ours->priority),
+                           "set a swap-priority in /etc/vramswap.conf that is lower than zram's"};
         if (is_ours(area) || is_zram(area)) // zram in front is quicker, and as good a first tier
             continue;
         if (area.priority >= ours->priority)

@@ -66,7 +66,7 @@ constexpr const char* exit_footer = "Exit status: 0 done; 1 failed; 2 not unders
 constexpr const char* swap_on_footer =
     "Waits until the device is live, makes it swap space unless it is, and swaps it\n"
     "on with discards. The priority is that of --priority, or swap-priority in\n"
-    "/etc/vramswap.conf, or 100. What is swapped on already stays as it is.";
+    "/etc/vramswap.conf, or 50. What is swapped on already stays as it is.";
 
 constexpr const char* swap_off_footer =
     "Refused, with the figures and exit status 5, if the pages do not fit into other\n"

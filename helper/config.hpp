@@ -34,7 +34,7 @@ struct Config {
     std::string store;                   ///< path of the file or device behind the host engine; empty: a memfd
     std::chrono::microseconds spin{100}; ///< the longest that an I/O thread looks for work before it sleeps
     std::chrono::seconds wait_device{5}; ///< how long to wait for the control device to be free
-    unsigned swap_priority = 100;        ///< for vramswapctl swap-on
+    unsigned swap_priority = 50;         ///< for vramswapctl swap-on
     bool files_count = true;             ///< false: contents wait, and no file was read
 
     // For the kernel's device. What is not set stays as it is there.

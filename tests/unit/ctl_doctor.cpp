@@ -41,7 +41,7 @@ public:
         write("/sys/bus/pci/devices/0000:01:00.0/class", "0x030000\n");
         write("/proc/driver/nvidia/version", "NVRM version\n");
         write("/usr/lib/x86_64-linux-gnu/libcuda.so.1", "");
-        write("/proc/swaps", "Filename Type Size Used Priority\n/dev/vramswap0 partition 4194300 0 100\n"
+        write("/proc/swaps", "Filename Type Size Used Priority\n/dev/vramswap0 partition 4194300 0 50\n"
                              "/swapfile file 8388604 0 -2\n");
         write("/proc/sys/vm/swappiness", "100\n");
         write("/proc/sys/vm/page-cluster", "0\n");
@@ -142,14 +142,20 @@ TEST_CASE("each planted fault is found, alone, and with what mends it") {
              m.patient.devices->front().io_timeout_ms = m.patient.devices->front().hold_timeout_ms = 30000;
          }},
         {"tiers", Health::warning, "no other swap below",
-         [](Machine& m) { m.write("/proc/swaps", "/dev/vramswap0 partition 4194300 0 100\n"); }},
+         [](Machine& m) { m.write("/proc/swaps", "/dev/vramswap0 partition 4194300 0 50\n"); }},
         {"tiers", Health::warning, "no other swap below",
          [](Machine& m) {
-             m.write("/proc/swaps", "/dev/vramswap0 partition 4194300 0 100\n/dev/zram0 partition 400 0 5\n");
+             m.write("/proc/swaps", "/dev/vramswap0 partition 4194300 0 50\n/dev/zram0 partition 400 0 5\n");
          }},
         {"tiers", Health::warning, "does not lie below",
          [](Machine& m) {
-             m.write("/proc/swaps", "/dev/vramswap0 partition 4194300 0 100\n/dev/sda2 partition 4194300 0 100\n");
+             m.write("/proc/swaps", "/dev/vramswap0 partition 4194300 0 50\n/dev/sda2 partition 4194300 0 50\n");
+         }},
+        {"tiers", Health::warning, "fills both in turns",
+         [](Machine& m) {
+             m.write(
+                 "/proc/swaps",
+                 "/dev/zram0 partition 400 0 50\n/dev/vramswap0 partition 4194300 0 50\n/swapfile file 8388604 0 -2\n");
          }},
         {"swap", Health::warning, "vramswapctl swap-on 0", [](Machine& m) { m.write("/proc/swaps", ""); }},
         {"swappiness", Health::warning, "vm.swappiness=100",

@@ -90,7 +90,7 @@ TEST_CASE("without a section there are defaults") {
         REQUIRE(!config->configured);
         REQUIRE(!config->size);
         REQUIRE(config->engine == EngineChoice::automatic);
-        REQUIRE(config->swap_priority == 100);
+        REQUIRE(config->swap_priority == 50);
         REQUIRE(!config->hold_timeout);
     }
     REQUIRE(settings("[vramswap0]\n")->configured);
