@@ -42,6 +42,16 @@ bool wants_signatures(const Patient& patient) {
            text_of(patient, "/sys/module/module/parameters/sig_enforce") == "Y";
 }
 
+/// Is the module's file signed? modinfo looks into compressed ones too. Nothing if it cannot be told.
+std::optional<bool> is_signed(const Patient& patient, const std::string& file) {
+    constexpr std::string_view mark = "~Module signature appended~"; // a line of its own at a signed module's end
+    if (patient.signature)
+        return patient.signature->find_first_not_of(" \n") != std::string::npos;
+    if (!file.ends_with(".ko"))
+        return std::nullopt;
+    return text_of(patient, file).ends_with(mark);
+}
+
 /// Is a GPU meant to store the bytes of some device?
 bool wants_gpu(const Patient& patient) {
     const auto devices = settings_devices(patient.root);
@@ -97,7 +107,6 @@ std::optional<Finding> check_module(const Patient& patient) {
 }
 
 std::optional<Finding> check_signature(const Patient& patient) {
-    constexpr std::string_view mark = "~Module signature appended~"; // a line of its own at a signed module's end
     const std::string enrol = "mokutil --import /var/lib/dkms/mok.pub (Ubuntu: /var/lib/shim-signed/mok/MOK.der), then "
                               "reboot, and enrol the key when asked";
     if (!wants_signatures(patient))
@@ -107,11 +116,12 @@ std::optional<Finding> check_signature(const Patient& patient) {
     const std::string file = module_file(patient);
     if (file.empty())
         return std::nullopt;
-    if (!file.ends_with(".ko"))
+    const auto signed_file = is_signed(patient, file);
+    if (!signed_file)
         return Finding{"signature", Health::warning,
                        "Secure Boot is on, and whether the module is signed cannot be told: it is compressed",
                        "modprobe vramswap; if it says that a key was rejected: " + enrol};
-    if (text_of(patient, file).ends_with(mark))
+    if (*signed_file)
         return Finding{"signature", Health::warning, "Secure Boot is on; the module is signed, but not loaded yet",
                        "modprobe vramswap; if it says that a key was rejected: " + enrol};
     return Finding{

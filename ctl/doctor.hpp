@@ -28,6 +28,7 @@ struct Patient {
     std::string root;                               ///< "" for the running system
     std::optional<std::vector<DeviceInfo>> devices; ///< as the module tells
     std::optional<std::string> gpus;                ///< lines of "FREE, TOTAL, NAME", MiB, as nvidia-smi prints them
+    std::optional<std::string> signature;           ///< modinfo's sig_id of the module; blank if it is not signed
 };
 
 /// All checks, in the order in which they depend on each other. Those that find nothing to look at say nothing.

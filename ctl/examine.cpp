@@ -12,16 +12,22 @@
 namespace vramswap::ctl {
 namespace {
 
+/// A program's output, if it has one soon: where a GPU hangs, so does nvidia-smi.
+std::optional<std::string> told_by(const std::vector<std::string>& words) {
+    auto output = output_of_program(words, std::chrono::seconds(5));
+    return output ? std::optional(std::move(*output)) : std::nullopt;
+}
+
 Patient patient_of(const DoctorCommand& command) {
-    Patient patient{.root = command.root, .devices = {}, .gpus = {}};
+    Patient patient{.root = command.root, .devices = {}, .gpus = {}, .signature = {}};
     if (!command.root.empty())
         return patient;
     if (auto control = Control::open())
         if (auto devices = control->devices())
             patient.devices = std::move(*devices);
-    if (auto gpus = output_of_program(
-            {"nvidia-smi", "--query-gpu=memory.free,memory.total,name", "--format=csv,noheader,nounits"}))
-        patient.gpus = std::move(*gpus);
+    patient.gpus =
+        told_by({"nvidia-smi", "--query-gpu=memory.free,memory.total,name", "--format=csv,noheader,nounits"});
+    patient.signature = told_by({"modinfo", "-F", "sig_id", "vramswap"});
     return patient;
 }
 

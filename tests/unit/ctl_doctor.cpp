@@ -206,6 +206,11 @@ TEST_CASE("under Secure Boot a module must be signed") {
     machine.write("/lib/modules/6.12.0-test/modules.dep", "updates/dkms/vramswap.ko.xz:\n");
     REQUIRE(signature().health == Health::warning);
     REQUIRE(signature().what.find("compressed") != std::string::npos);
+    machine.patient.signature = "PKCS#7\n";
+    REQUIRE(signature().what.find("the module is signed") != std::string::npos);
+    machine.patient.signature = "\n";
+    REQUIRE(signature().health == Health::error);
+    machine.patient.signature.reset();
     machine.remove(secure_boot);
     REQUIRE(signature().health == Health::ok);
     machine.write("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
@@ -226,5 +231,5 @@ TEST_CASE("a machine without a GPU is fine if that is meant") {
 TEST_CASE("an empty folder is examined without a stumble") {
     Machine machine;
     machine.remove("");
-    REQUIRE(!examine({.root = machine.patient.root, .devices = {}, .gpus = {}}).empty());
+    REQUIRE(!examine({.root = machine.patient.root, .devices = {}, .gpus = {}, .signature = {}}).empty());
 }
