@@ -154,9 +154,13 @@ std::optional<Finding> check_hibernation(const Patient& patient) {
     if (modes.empty() || modes.find("[disabled]") != std::string::npos ||
         (!asked && (resume.empty() || resume == "0:0")))
         return Finding{"hibernation", Health::ok, "none is configured", ""};
+    if (std::ranges::any_of(entries_of(patient, "/etc/systemd/system/sleep.target.requires"),
+                            [](const auto& link) { return link.filename() == "vramswap-sleep.service"; }))
+        return Finding{"hibernation", Health::ok, "it is configured, and vramswap-sleep stops all devices before it",
+                       ""};
     return Finding{"hibernation", Health::warning,
-                   "hibernation is configured; it and sleep are refused while pages live in VRAM",
-                   "vramswapctl swap-off 0 before it, and swap-on 0 after it"};
+                   "hibernation is configured; it and sleep are refused while a live device holds anything",
+                   "systemctl enable vramswap-sleep; or vramswapctl stop 0 before it, and start 0 after it"};
 }
 
 } // namespace vramswap::ctl

@@ -168,7 +168,8 @@ TEST_CASE("each planted fault is found, alone, and with what mends it") {
              fs::create_directories(m.patient.root + "/sys/fs/cgroup/system.slice/systemd-oomd.service");
              m.write("/etc/systemd/oomd.conf.d/10-tight.conf", "[OOM]\nSwapUsedLimit=50%\n");
          }},
-        {"hibernation", Health::warning, "refused", [](Machine& m) { m.write("/sys/power/resume", "8:2\n"); }},
+        {"hibernation", Health::warning, "systemctl enable vramswap-sleep",
+         [](Machine& m) { m.write("/sys/power/resume", "8:2\n"); }},
         {"hibernation", Health::error, "does not survive",
          [](Machine& m) { m.write("/proc/cmdline", "root=/dev/sda1 resume=/dev/vramswap0\n"); }},
     };
@@ -226,6 +227,17 @@ TEST_CASE("a machine without a GPU is fine if that is meant") {
     REQUIRE(worst(examine(machine.patient)) == Health::warning);
     machine.write("/etc/vramswap.conf", "[vramswap0]\nsize = 4G\nengine = host\n");
     REQUIRE(worst(examine(machine.patient)) == Health::ok);
+}
+
+TEST_CASE("hibernation is fine where the unit stands before it") {
+    const Machine machine;
+    const std::string wants = machine.patient.root + "/etc/systemd/system/sleep.target.requires";
+    machine.write("/sys/power/resume", "8:2\n");
+    fs::create_directories(wants);
+    fs::create_symlink("/nowhere/vramswap-sleep.service", wants + "/vramswap-sleep.service");
+    const auto findings = examine(machine.patient);
+    INFO(told(findings));
+    REQUIRE(worst(findings) == Health::ok);
 }
 
 TEST_CASE("an empty folder is examined without a stumble") {
