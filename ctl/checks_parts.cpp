@@ -52,15 +52,17 @@ std::optional<bool> is_signed(const Patient& patient, const std::string& file) {
     return text_of(patient, file).ends_with(mark);
 }
 
-/// Is a GPU meant to store the bytes of some device?
+/// Is a GPU meant to store the bytes of this device?
+bool wants_gpu(const Patient& patient, unsigned device) {
+    auto config = settings_read(device, patient.root);
+    return !config || !settings_complete(*config) || config->engine != EngineChoice::host;
+}
+
+/// Of any device?
 bool wants_gpu(const Patient& patient) {
     const auto devices = settings_devices(patient.root);
-    if (!devices || devices->empty())
-        return true;
-    return std::ranges::any_of(*devices, [&](unsigned device) {
-        auto config = settings_read(device, patient.root);
-        return !config || !settings_complete(*config) || config->engine != EngineChoice::host;
-    });
+    return !devices || devices->empty() ||
+           std::ranges::any_of(*devices, [&](unsigned device) { return wants_gpu(patient, device); });
 }
 
 /// NVIDIA's display controllers on the PCI bus.
@@ -79,6 +81,58 @@ bool has_libcuda(const Patient& patient) {
         "/usr/local/nvidia/lib64",   "/run/opengl-driver/lib"};
     return std::ranges::any_of(folders,
                                [&](const char* folder) { return has(patient, std::string(folder) + "/libcuda.so.1"); });
+}
+
+/// A device without a helper that has not ended in good order.
+std::optional<Finding> find_lost(const DeviceInfo& device) {
+    if (device.state == VRAMSWAP_STATE_HELD)
+        return Finding{"devices", Health::error,
+                       fmt::format("the helper of {} is lost: {}; I/O waits", device.name, reason_words(device.reason)),
+                       fmt::format("vramswapctl start {0}; journalctl -u vramswap@{0} tells more", device.index)};
+    if (device.state == VRAMSWAP_STATE_FAILED)
+        return Finding{"devices", Health::error,
+                       fmt::format("{} has lost its contents: {}", device.name, reason_words(device.reason)),
+                       fmt::format("swapoff /dev/{}; vramswapctl start {}", device.name, device.index)};
+    return std::nullopt;
+}
+
+/// A device that is configured, but not there or not live.
+std::optional<Finding> find_absent(const Patient& patient) {
+    const auto configured = settings_devices(patient.root).value_or(std::vector<unsigned>());
+    const auto absent = std::ranges::find_if(configured, [&patient](unsigned index) {
+        return std::ranges::none_of(*patient.devices, [index](const DeviceInfo& device) {
+            return device.index == index && device.state == VRAMSWAP_STATE_LIVE;
+        });
+    });
+    if (absent == configured.end())
+        return std::nullopt;
+    return Finding{"devices", Health::warning,
+                   fmt::format("[vramswap{0}] is configured, but vramswap{0} is not live", *absent),
+                   fmt::format("systemctl enable --now vramswap@{0}; journalctl -u vramswap@{0} tells more", *absent)};
+}
+
+/// A device that waits for a successor no longer than for an answer. 0 is a word: it is held for nobody.
+std::optional<Finding> find_hasty(const DeviceInfo& device) {
+    if (device.hold_timeout_ms == 0 || device.hold_timeout_ms > device.io_timeout_ms)
+        return std::nullopt;
+    return Finding{"devices", Health::warning,
+                   fmt::format("{} gives up what two helpers in turn leave unanswered for {}: it holds for {} only",
+                               device.name, format_seconds(device.io_timeout_ms),
+                               format_seconds(device.hold_timeout_ms)),
+                   fmt::format("vramswapctl set {} --hold-timeout {}, and hold-timeout in /etc/vramswap.conf",
+                               device.index, 4 * device.io_timeout_ms / 1000)};
+}
+
+/// A device that stores in RAM what a GPU is there for.
+std::optional<Finding> find_in_ram(const Patient& patient, const DeviceInfo& device) {
+    if (device.state != VRAMSWAP_STATE_LIVE || engine_word(device.label) != "host" || nvidia_gpus(patient) == 0 ||
+        !wants_gpu(patient, device.index))
+        return std::nullopt;
+    return Finding{"devices", Health::warning,
+                   fmt::format("{} is configured to be a GPU's memory, but takes RAM, which saves none", device.name),
+                   fmt::format("journalctl -u vramswap@{0} tells why; then vramswapctl stop {0} and start {0}. Or say "
+                               "that it is meant: engine = host in /etc/vramswap.conf",
+                               device.index)};
 }
 
 } // namespace
@@ -211,32 +265,20 @@ std::optional<Finding> check_devices(const Patient& patient) {
         return std::nullopt;
     if (patient.devices->empty())
         return Finding{"devices", Health::warning, "there is no device", "vramswapctl add"};
-    std::size_t live = 0;
-    for (const DeviceInfo& device : *patient.devices) {
-        if (device.state == VRAMSWAP_STATE_HELD)
-            return Finding{
-                "devices", Health::error,
-                fmt::format("the helper of {} is lost: {}; I/O waits", device.name, reason_words(device.reason)),
-                fmt::format("vramswapctl start {0}; journalctl -u vramswap@{0} tells more", device.index)};
-        if (device.state == VRAMSWAP_STATE_FAILED)
-            return Finding{"devices", Health::error,
-                           fmt::format("{} has lost its contents: {}", device.name, reason_words(device.reason)),
-                           fmt::format("swapoff /dev/{}; vramswapctl start {}", device.name, device.index)};
-        live += device.state == VRAMSWAP_STATE_LIVE ? 1 : 0;
-    }
+    for (const DeviceInfo& device : *patient.devices)
+        if (auto lost = find_lost(device))
+            return lost;
+    const auto live = std::ranges::count(*patient.devices, std::uint32_t{VRAMSWAP_STATE_LIVE}, &DeviceInfo::state);
     if (live == 0)
         return Finding{"devices", Health::warning, "no device is live: none has a helper", "vramswapctl start 0"};
-    // A hold time of 0 is a word: these are held for nobody.
-    const auto hasty = std::ranges::find_if(*patient.devices, [](const DeviceInfo& device) {
-        return device.hold_timeout_ms != 0 && device.hold_timeout_ms <= device.io_timeout_ms;
-    });
-    if (hasty != patient.devices->end())
-        return Finding{"devices", Health::warning,
-                       fmt::format("{} gives up what two helpers in turn leave unanswered for {}: it holds for {} only",
-                                   hasty->name, format_seconds(hasty->io_timeout_ms),
-                                   format_seconds(hasty->hold_timeout_ms)),
-                       fmt::format("vramswapctl set {} --hold-timeout {}, and hold-timeout in /etc/vramswap.conf",
-                                   hasty->index, 4 * hasty->io_timeout_ms / 1000)};
+    if (auto absent = find_absent(patient))
+        return absent;
+    for (const DeviceInfo& device : *patient.devices) {
+        if (auto hasty = find_hasty(device))
+            return hasty;
+        if (auto in_ram = find_in_ram(patient, device))
+            return in_ram;
+    }
     return Finding{"devices", Health::ok, fmt::format("{} of {} live", live, patient.devices->size()), ""};
 }
 

@@ -68,6 +68,10 @@ public:
         fs::create_directories(fs::path(patient.root + file).parent_path());
         std::ofstream(patient.root + file) << text;
     }
+    void keep_in_ram() {
+        patient.devices->front().label = "host memory (memfd)";
+        patient.gpus = "6000, 6138, NVIDIA RTX A2000\n";
+    }
     void remove(const std::string& file) const { fs::remove_all(patient.root + file); }
 
     Patient patient;
@@ -140,6 +144,19 @@ TEST_CASE("each planted fault is found, alone, and with what mends it") {
         {"devices", Health::warning, "--hold-timeout 120",
          [](Machine& m) {
              m.patient.devices->front().io_timeout_ms = m.patient.devices->front().hold_timeout_ms = 30000;
+         }},
+        {"devices", Health::warning, "systemctl enable --now vramswap@1",
+         [](Machine& m) { m.write("/etc/vramswap.conf", "[vramswap0]\n[vramswap1]\nsize = 4G\n"); }},
+        {"devices", Health::warning, "systemctl enable --now vramswap@1",
+         [](Machine& m) {
+             m.write("/etc/vramswap.conf", "[vramswap1]\n");
+             m.patient.devices->push_back({.index = 1, .name = "vramswap1"});
+         }},
+        {"devices", Health::warning, "takes RAM", [](Machine& m) { m.keep_in_ram(); }},
+        {"devices", Health::warning, "takes RAM",
+         [](Machine& m) {
+             m.keep_in_ram();
+             m.write("/etc/vramswap.conf", "[vramswap0]\nengine = cuda\n");
          }},
         {"tiers", Health::warning, "no other swap below",
          [](Machine& m) { m.write("/proc/swaps", "/dev/vramswap0 partition 4194300 0 50\n"); }},
@@ -225,6 +242,13 @@ TEST_CASE("a machine without a GPU is fine if that is meant") {
     machine.patient.gpus.reset();
     machine.patient.devices->front().label = "host memory (memfd)";
     REQUIRE(worst(examine(machine.patient)) == Health::warning);
+    machine.write("/etc/vramswap.conf", "[vramswap0]\nsize = 4G\nengine = host\n");
+    REQUIRE(worst(examine(machine.patient)) == Health::ok);
+}
+
+TEST_CASE("a machine with a GPU may keep a device in RAM if that is meant") {
+    Machine machine;
+    machine.keep_in_ram();
     machine.write("/etc/vramswap.conf", "[vramswap0]\nsize = 4G\nengine = host\n");
     REQUIRE(worst(examine(machine.patient)) == Health::ok);
 }
