@@ -3,6 +3,7 @@
 #include "commands.hpp"
 #include "program.hpp"
 #include "settings.hpp"
+#include "words.hpp"
 
 #include <fmt/format.h>
 
@@ -28,6 +29,17 @@ Result<void> need_systemd(std::string_view instead) {
     return fail(ENOSYS, "systemd does not run here; instead: {}", instead);
 }
 
+/// A helper that systemd did not start serves on.
+Result<void> check_ended(std::uint32_t index) {
+    auto control = Control::open();
+    if (!control)
+        return {};
+    const auto device = control->device(index);
+    if (!device || device->state != VRAMSWAP_STATE_LIVE)
+        return {};
+    return fail(EBUSY, "{}", survivor_sentence(*device));
+}
+
 } // namespace
 
 Result<void> run_start(const StartCommand& command) {
@@ -44,7 +56,7 @@ Result<void> run_stop(const StopCommand& command) {
     return in_turn(
         [n] { return need_systemd(fmt::format("vramswapctl swap-off {}, then end vramswapd (SIGTERM)", n)); },
         [n] { return run_swap_off({.device = n}); }, // which systemd could not refuse any more
-        [n] { return systemctl("stop", n); });
+        [n] { return systemctl("stop", n); }, [n] { return check_ended(n); });
 }
 
 } // namespace vramswap::ctl

@@ -92,6 +92,13 @@ std::string reason_words(int reason) {
     }
 }
 
+std::string survivor_sentence(const DeviceInfo& device) {
+    return fmt::format(
+        "swap is off and vramswap@{0}.service stopped, but vramswap{0} is still live: its helper, process "
+        "{1}, was not started by systemd, and keeps its memory. To end it: kill {1}",
+        device.index, device.helper_pid);
+}
+
 std::string event_sentence(const Event& event) {
     switch (event.kind) {
     case VRAMSWAP_EVENT_ATTACHED:

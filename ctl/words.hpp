@@ -23,6 +23,9 @@ const char* op_word(std::size_t op);
 /// Why a helper was lost: "it ended", "it broke the ring's rules", …
 std::string reason_words(int reason);
 
+/// That a device is live though its service is stopped, and what to do.
+std::string survivor_sentence(const DeviceInfo& device);
+
 /// What happened to the device and what it means, without the device's name.
 std::string event_sentence(const Event& event);
 

@@ -49,6 +49,12 @@ TEST_CASE("an event says what happened, why, and what it means") {
     REQUIRE(event_sentence(event_of(VRAMSWAP_EVENT_RESIZED)) == "now holds 4G");
 }
 
+TEST_CASE("a helper that outlives its service is named") {
+    REQUIRE(survivor_sentence(event_of(VRAMSWAP_EVENT_LIVE).device) ==
+            "swap is off and vramswap@0.service stopped, but vramswap0 is still live: its helper, process 42, was not "
+            "started by systemd, and keeps its memory. To end it: kill 42");
+}
+
 TEST_CASE("the engine is known by what the helper calls its store") {
     REQUIRE(engine_word("").empty());
     REQUIRE(engine_word("host memory (memfd)") == "host");
