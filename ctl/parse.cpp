@@ -71,13 +71,13 @@ Result<std::uint32_t> parse_size(std::string_view text) {
 }
 
 Result<std::uint32_t> parse_timeout_ms(std::string_view text) {
-    constexpr double most = std::numeric_limits<std::uint32_t>::max();
+    constexpr double most = 86400; // of the kernel's: a day
     const auto seconds = parse_seconds(text);
     if (!seconds)
         return fail(EINVAL, "\"{}\" is no time: write seconds, such as 30 or 0.5", text);
+    if (*seconds > most)
+        return fail(EINVAL, "{} seconds are too long: {} (a day) is the most", text, most);
     const double ms = std::round(*seconds * 1000);
-    if (ms > most)
-        return fail(EINVAL, "{} seconds are too long: 4294967 (49 days) is the most", text);
     if (ms == 0 && *seconds > 0)
         return fail(EINVAL, "{} seconds are too short: write 0.001 or more, or 0", text);
     return static_cast<std::uint32_t>(ms);

@@ -19,7 +19,7 @@ Result<std::uint32_t> parse_device(std::string_view text);
 /// Bytes, in binary units where K or M follows: "4096", "128K".
 Result<std::uint32_t> parse_size(std::string_view text);
 
-/// Seconds, decimals allowed, to the nearest millisecond and as much as the kernel can keep (49 days).
+/// Seconds, decimals allowed, to the nearest millisecond and as much as the kernel takes (a day).
 Result<std::uint32_t> parse_timeout_ms(std::string_view text);
 
 /// Seconds between two reports, decimals allowed: a tenth of a second to a day.

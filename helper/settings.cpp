@@ -35,9 +35,13 @@ Result<unsigned> whole(Value text, unsigned least, unsigned most, std::string_vi
 
 Result<std::chrono::milliseconds> timeout(Value text, double least) {
     constexpr double most = 86400; // of the kernel's: a day
-    if (const auto seconds = number_of(text, least, most))
-        return std::chrono::milliseconds(static_cast<long long>(*seconds * 1000 + 0.5));
-    return fail(EINVAL, "'{}' is no time here: write seconds, {} to {}", text, least, most);
+    const auto seconds = number_of(text, least, most);
+    if (!seconds)
+        return fail(EINVAL, "'{}' is no time here: write seconds, {} to {}", text, least, most);
+    const std::chrono::milliseconds time(static_cast<long long>(*seconds * 1000 + 0.5));
+    if (time.count() == 0 && *seconds > 0)
+        return fail(EINVAL, "{} seconds are too short: write 0.001 or more, or 0", text);
+    return time;
 }
 
 /// Of a duration's own unit, which `what` names.

@@ -138,6 +138,8 @@ TEST_CASE("mistakes are named with file and line and what is allowed") {
         {"[vramswap0]\nhold-timeout = long\n", "test.conf:2: hold-timeout: ", "seconds, 0 to 86400"},
         {"[vramswap0]\nhold-timeout = nan\n", "test.conf:2: hold-timeout: ", "seconds, 0 to 86400"},
         {"[vramswap0]\nhold-timeout = 2min\n", "test.conf:2: hold-timeout: ", "seconds, 0 to 86400"},
+        {"[vramswap0]\nhold-timeout = 0.0001\n", "test.conf:2: hold-timeout: ", "0.001 or more"},
+        {"[vramswap0]\nhold-timeout = 86400.001\n", "test.conf:2: hold-timeout: ", "seconds, 0 to 86400"},
         {"[vramswap0]\nio-timeout = 0\n", "test.conf:2: io-timeout: ", "seconds, 1 to 86400"},
         {"[vramswap0]\nqueues = 65\n", "test.conf:2: queues: ", "1 to 64"},
         {"[vramswap0]\nqueues = 2.5\n", "test.conf:2: queues: ", "1 to 64"},
