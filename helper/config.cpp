@@ -29,8 +29,9 @@ constexpr std::string_view footer = R"(Examples:
   vramswapd --size 8G --store /dev/dax0.0   the same from a memory device
   then: vramswapctl swap-on 0
 
-All but --device, --config and --help can stand in the section [vramswapN] of /etc/vramswap.conf, or of drop-ins in
-/etc/vramswap.conf.d, as in "size = 4G" (docs/CONFIG.md). The command line has precedence.
+All but --device, --config, --foreground, --help and --version can stand in the section [vramswapN] of
+/etc/vramswap.conf, or of drop-ins in /etc/vramswap.conf.d, as in "size = 4G" (vramswap.conf(5)). The command line has
+precedence.
 
 The module comes first (modprobe vramswap), and the helper must be root. It stays in the foreground.
 SIGTERM or SIGINT stops it, but only once nothing uses the device: swapoff first, or it goes on serving.
@@ -63,7 +64,8 @@ constexpr std::array setting_options{
                   "What stores the bytes: cuda (a GPU's memory), host, or\nauto: cuda if a GPU can be used, else host "
                   "(default)"},
     SettingOption{"--gpu", "gpu", "GPU",
-                  "Which GPU: its number, UUID or PCI address, as shown by\nnvidia-smi -L (default: the first)"},
+                  "Which GPU: its number, UUID or PCI address (default: the\nfirst); nvidia-smi "
+                  "--query-gpu=index,uuid,pci.bus_id\n--format=csv shows them"},
     SettingOption{"--cuda-path", "cuda-path", "NAME",
                   "How a GPU copies: engine (its copy engines), batch (the\nsame, many with one call), kernel (a short "
                   "program), poll\n(a program that never ends: quickest, but it occupies part\nof the GPU and keeps it "
