@@ -41,6 +41,13 @@ verified() {
 	systemctl is-active --quiet "$1" || die "$1 has ended: $(tail -n1 "/run/$1.log")"
 }
 
+# install_again PACKAGE...: from the files that the system was made with.
+install_again() {
+	local name files=()
+	for name; do files+=("/results/${name}_"*.deb); done
+	apt-get -q -y --no-install-recommends -o APT::Sandbox::User=root --reinstall install "${files[@]}"
+}
+
 # power_off: the test has passed, if the machine now ends in good order.
 power_off() {
 	journalctl -b --no-pager >/results/journal

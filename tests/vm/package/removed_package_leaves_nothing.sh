@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-# A stop, sleep and removal are refused while the pages fit nowhere else; when they do, swap goes off, the machine sleeps
-# and swap comes back, and the removed packages leave nothing behind.
+# A stop, sleep and removal are refused while the pages fit nowhere else, and removal also while a helper that systemd did
+# not start has swap on; when they fit, swap goes off, the machine sleeps and swap comes back, and the removed packages leave
+# nothing behind.
 # memory: 1G
-# timeout: 500
+# timeout: 900
 # poweroff: 20
 # shellcheck shell=bash
 
@@ -52,12 +53,32 @@ systemctl enable --now vramswap-metrics.timer
 systemctl start vramswap-metrics.service
 grep -q vramswap_ "$figures" || die "there are no figures"
 
+vramswapctl add --index 1
+vramswapd --device 1 --size 16M --engine host &
+helper=$!
+vramswapctl swap-on 1 --wait 100
+! vramswapctl stop 1 || die "stop does not tell of a helper that runs on"
+! grep '^/dev/vramswap1\s' /proc/swaps || die "stop left its swap on"
+vramswapctl swap-on 1 --wait 100
+! apt-get -q -y remove vramswap || die "the package was removed while a helper has swap on"
+wait_for 'swap_is 100' 60
+say "refused, and swap is on again"
+vramswapctl swap-off 1
+kill "$helper"
+wait "$helper"
+vramswapctl delete 1
+
 systemctl enable vramswap@1
 apt-get -q -y remove vramswap
 [ ! -e "$figures" ] || die "figures of a device that is gone are left"
 systemctl suspend
 wait_for "[ \"\$(journalctl -b -k --grep 'PM: suspend exit' | grep -c exit)\" -ge 2 ]" 60
 say "slept without the package"
+
+install_again vramswap
+systemctl start vramswap@0
+swap_is 100 || die "swap is not on"
+# As docs/INSTALL.md has it.
 apt-get -q -y purge vramswap vramswap-dkms
 ! swap_is_on || die "swap is still on"
 [ ! -e /sys/module/vramswap ] || die "the module is still loaded"

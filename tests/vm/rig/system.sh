@@ -111,7 +111,7 @@ boot_system() {
 	mkdir -p "$G_DIR"
 	G_ROOT=$2/root G_INIT=/sbin/init G_ARGS=systemd.show_status=0
 	G_MEM=$(header "$3" memory 1G)
-	cp "$3" "$VM_DIR/basics.sh" "$VM_DIR/package/lib.bash" "$(need_hog)" "$G_DIR/"
+	cp "$3" "$VM_DIR/basics.sh" "$VM_DIR/package/lib.bash" "$(need_hog)" "$BUILD/deb-$1"/vramswap{,-dkms}_*.deb "$G_DIR/"
 	printf '%s\n' "PATIENCE=$(patience "$G_KERNEL")" "TEST=$(basename "$3")" "HOG=$(basename "$(need_hog)")" >"$G_DIR/environment"
 	build_qemu
 	QEMU+=(-serial "mon:stdio")
