@@ -91,11 +91,14 @@ std::size_t display_width(std::string_view text) {
 }
 
 std::string cut_to_width(std::string_view text, std::size_t width) {
+    if (display_width(text) <= width)
+        return std::string(text);
+    if (width == 0)
+        return "";
     std::size_t end = 0;
-    for (std::size_t columns = 0; end < text.size(); ++end)
-        if (!is_continuation(text[end]) && columns++ == width)
-            break;
-    return std::string(text.substr(0, end));
+    for (std::size_t columns = 0; is_continuation(text[end]) || columns++ < width - 1;)
+        ++end;
+    return std::string(text.substr(0, end)) + "…";
 }
 
 std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {

@@ -29,7 +29,7 @@ std::string printable(std::string_view text);
 /// How many columns `text` (UTF-8, without wide or combining characters) takes on a terminal.
 std::size_t display_width(std::string_view text);
 
-/// The first `width` columns of `text`.
+/// The first `width` columns of `text`; if there are more, the last of these is "…".
 std::string cut_to_width(std::string_view text, std::size_t width);
 
 /// `text` broken between words, so that it fits into lines of `width` columns (0: of any length) of which the first

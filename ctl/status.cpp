@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // vramswapctl status: a line for each device.
+#include "status.hpp"
+
 #include "cells.hpp"
-#include "commands.hpp"
 #include "format.hpp"
 #include "json.hpp"
-#include "sample.hpp"
 #include "tally.hpp"
 #include "terminal.hpp"
 #include "words.hpp"
@@ -130,6 +130,13 @@ const std::vector<Column>& status_columns() {
     return columns;
 }
 
+std::string status_text(const Samples& now, const Samples& before, const TableStyle& style, std::size_t width) {
+    std::vector<Row> rows;
+    for (const auto& [index, sample] : now)
+        rows.push_back(make_row(cells(), subject_of(sample, before), style));
+    return render_table(style.columns, rows, style.headings, width);
+}
+
 Result<void> run_status(const StatusCommand& command) {
     auto control = Control::open();
     if (!control)
@@ -142,19 +149,16 @@ Result<void> run_status(const StatusCommand& command) {
     auto now = before ? look(*control, command.device) : std::move(before);
     if (!now)
         return pass_on(now);
-    std::vector<Row> rows;
-    std::string json;
-    for (auto& [index, sample] : *now) {
-        const Subject subject = subject_of(std::move(sample), *before);
-        rows.push_back(make_row(cells(), subject, command.style));
-        json +=
-            json_line(json_status(subject.sample.device, subject.reads_and_writes, subject.sample.swap, subject.rates));
-    }
-    if (rows.empty())
+    if (now->empty())
         note_no_device();
-    if (command.json || rows.empty())
-        return print(json);
-    return print(render_table(command.style.columns, rows, command.style.headings, terminal_width()));
+    if (!command.json && !now->empty())
+        return print(status_text(*now, *before, command.style, terminal_width()));
+    std::string json;
+    for (const auto& [index, sample] : *now) {
+        const Subject subject = subject_of(sample, *before);
+        json += json_line(json_status(sample.device, subject.reads_and_writes, sample.swap, subject.rates));
+    }
+    return print(json);
 }
 
 } // namespace vramswap::ctl

@@ -26,8 +26,8 @@ Result<std::vector<Column>> choose_columns(std::string_view names, const std::ve
 /// "NAME  what it means", a line for each column.
 std::string explain_columns(const std::vector<Column>& columns);
 
-/// A line for each row, as long as it needs to be; with `width`, cut to that many terminal columns. Rows have a cell
-/// for each column. Cells are printed as they are: make foreign text printable() first.
+/// A line for each row, as long as it needs to be; with `width`, cut to that many terminal columns, and marked so. Rows
+/// have a cell for each column. Cells are printed as they are: make foreign text printable() first.
 std::string render_table(const std::vector<Column>& columns, const std::vector<Row>& rows, bool headings,
                          std::size_t width = 0);
 

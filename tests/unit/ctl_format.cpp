@@ -63,7 +63,9 @@ TEST_CASE("foreign text cannot steer the terminal") {
 
 TEST_CASE("width counts characters, not bytes") {
     REQUIRE(display_width("caf\xC3\xA9") == 4);
-    REQUIRE(cut_to_width("caf\xC3\xA9s", 4) == "caf\xC3\xA9");
+    REQUIRE(cut_to_width("caf\xC3\xA9s", 4) == "caf…");
+    REQUIRE(cut_to_width("caf\xC3\xA9 au lait", 5) == "caf\xC3\xA9…");
+    REQUIRE(cut_to_width("cafe", 1) == "…");
     REQUIRE(cut_to_width("caf\xC3\xA9", 4) == "caf\xC3\xA9");
     REQUIRE(cut_to_width("cafe", 10) == "cafe");
     REQUIRE(cut_to_width("cafe", 0).empty());

@@ -4,6 +4,7 @@
 #include "bench.hpp"
 #include "format.hpp"
 #include "screen.hpp"
+#include "status.hpp"
 
 #include <sstream>
 #include <string>
@@ -21,7 +22,7 @@ Sample sample(std::uint64_t writes, std::chrono::seconds when) {
                   .capacity = 6ULL << 30,
                   .used = 1ULL << 30,
                   .label = "NVIDIA RTX A2000 8GB Laptop GPU (0000:01:00.0)"};
-    one.swap = SwapArea{.path = "/dev/vramswap0", .size = 6ULL << 30, .used = 3ULL << 30, .priority = 100};
+    one.swap = SwapArea{.path = "/dev/vramswap0", .size = 6ULL << 30, .used = 3ULL << 30, .priority = 50};
     OpStats& op = one.total.ops[VRAMSWAP_STAT_WRITE];
     op = {.requests = writes, .bytes = writes << 20, .errors = 0, .latency_ns = writes * 1000};
     op.latency[13] = writes;
@@ -35,7 +36,7 @@ View view() {
             .before = {{0, sample(100, std::chrono::seconds(10))}},
             .memory = {.total = 16ULL << 30, .available = 3ULL << 30},
             .swaps = {{.path = "/swapfile", .size = 8ULL << 30, .used = 0, .priority = -2},
-                      {.path = "/dev/vramswap0", .size = 6ULL << 30, .used = 3ULL << 30, .priority = 100}},
+                      {.path = "/dev/vramswap0", .size = 6ULL << 30, .used = 3ULL << 30, .priority = 50}},
             .pressure =
                 "some avg10=3.21 avg60=1.00 avg300=0.10 total=1\nfull avg10=0.40 avg60=0.00 avg300=0.00 total=1\n"};
 }
@@ -55,6 +56,18 @@ TEST_CASE("the screen fits and tells the same at 80 and at 200 columns") {
         REQUIRE((text.find("NVIDIA RTX A2000") != std::string::npos) == (width == 200));
         REQUIRE(text.find("/dev/vramswap0") < text.find("/swapfile")); // the first to be filled first
     }
+}
+
+TEST_CASE("status fits into 80 columns, with a mark where it is cut, and tells all in 200") {
+    const View both = view();
+    const TableStyle style{.columns = choose_columns(status_default_columns, status_columns()).value()};
+    REQUIRE(status_text(both.now, both.before, style, 80) ==
+            "NAME      STATE ENGINE SIZE USED SWAP PRIO OUT/s IN/s IO-P50 IO-P99 GPU\n"
+            "vramswap0 live  cuda     6G   1G   3G   50  100M   0B 12.3us 16.3us NVIDIA RTX …\n");
+    const std::string wide = status_text(both.now, both.before, style, 200);
+    INFO(wide);
+    REQUIRE(wide.ends_with(" 16.3us NVIDIA RTX A2000 8GB Laptop GPU (0000:01:00.0)\n"));
+    REQUIRE(wide == status_text(both.now, both.before, style, 0));
 }
 
 TEST_CASE("the first screen has no rates yet, and one without devices says so") {

@@ -29,7 +29,7 @@ TEST_CASE("characters of several bytes take one place") {
 }
 
 TEST_CASE("a terminal's width cuts the line") {
-    REQUIRE(render_table(columns, {{"vramswap0", "4G", "a long story"}}, false, 17) == "vramswap0 4G a lo\n");
+    REQUIRE(render_table(columns, {{"vramswap0", "4G", "a long story"}}, false, 17) == "vramswap0 4G a l…\n");
 }
 
 TEST_CASE("columns are chosen by name in any case and order") {
