@@ -97,6 +97,7 @@ Result<void> CudaApi::find_all(Finder& finder) {
     finder.find(CtxCreate, "cuCtxCreate", 3020, "cuCtxCreate_v2");
     finder.find(CtxDestroy, "cuCtxDestroy", 4000, "cuCtxDestroy_v2");
     finder.find(CtxSetCurrent, "cuCtxSetCurrent", 4000);
+    finder.find(CtxGetDevice, "cuCtxGetDevice", 2000);
     finder.find(MemGetInfo, "cuMemGetInfo", 3020, "cuMemGetInfo_v2");
     finder.find(MemGetAllocationGranularity, "cuMemGetAllocationGranularity", 10020);
     finder.find(MemCreate, "cuMemCreate", 10020);

@@ -50,6 +50,7 @@ public:
     Code (*CtxCreate)(cuda::Context* context, unsigned flags, cuda::Device device) = nullptr;
     Code (*CtxDestroy)(cuda::Context context) = nullptr;
     Code (*CtxSetCurrent)(cuda::Context context) = nullptr;
+    Code (*CtxGetDevice)(cuda::Device* device) = nullptr; ///< of the thread's context
 
     // VRAM.
     Code (*MemGetInfo)(std::size_t* free, std::size_t* total) = nullptr;

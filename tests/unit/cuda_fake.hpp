@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <random>
 #include <string>
 
 #include <dlfcn.h>
@@ -12,6 +13,12 @@
 namespace vramswap::test {
 
 inline constexpr const char* fake_library = FAKE_CUDA;
+
+/// This program and the processes that it forks have a GPU of their own, which tests that run beside it do not see.
+inline const bool own_gpu = [] {
+    const std::string name = "test " + std::to_string(std::random_device()());
+    return ::setenv("VRAMSWAP_FAKE_CUDA_GPU", name.c_str(), 1) == 0; // NOLINT(concurrency-mt-unsafe): before any thread
+}();
 
 /// The fake driver's extra functions; the library stays loaded.
 class Fake {
@@ -35,6 +42,9 @@ public:
     [[nodiscard]] unsigned long long calls(const char* name) const {
         return call<unsigned long long (*)(const char*)>("vramswapFakeCalls")(name);
     }
+
+    /// What this process has made and not unmade, in words.
+    [[nodiscard]] std::string left() const { return call<const char* (*)()>("vramswapFakeLeft")(); }
 
 private:
     template<class Function>

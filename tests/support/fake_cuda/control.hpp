@@ -17,4 +17,7 @@ const char* vramswapFakeCalled();
 
 /// How often a function was called since the process started.
 unsigned long long vramswapFakeCalls(const char* name);
+
+/// What this process has made and not unmade, in words; empty if nothing. Valid until this thread's next call of this.
+const char* vramswapFakeLeft();
 }

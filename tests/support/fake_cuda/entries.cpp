@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: MIT
-// The functions that the fake libcuda exports. Each notes that it was called, then answers as the real one would.
+// The functions that the fake libcuda exports, but for those of devices.cpp and programs.cpp. Each notes that it was
+// called, then answers as the real one would.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
-#include <sys/mman.h>
-
 #include "calls.hpp"
 #include "control.hpp"
+#include "devices.hpp"
+#include "enter.hpp"
 #include "gpu.hpp"
 #include "programs.hpp"
 
 using namespace vramswap::cuda;
+using vramswap::fake_cuda::begin;
 using vramswap::fake_cuda::Calls;
+using vramswap::fake_cuda::enter;
 using vramswap::fake_cuda::enter_context;
 using vramswap::fake_cuda::enter_stream;
 using vramswap::fake_cuda::Faults;
@@ -22,26 +25,6 @@ using vramswap::fake_cuda::Gpu;
 using vramswap::fake_cuda::Operation;
 
 namespace {
-
-constexpr const char* device_name = "FAKE GPU (vramswap test double, host memory)";
-
-std::atomic<bool> initialised = false;
-thread_local Context current = nullptr;
-
-/// For calls that need no context.
-Code enter(const char* name) {
-    Calls::the().note(name);
-    return initialised ? Gpu::the().standing() : Code::not_initialized;
-}
-
-bool known(Device device) {
-    return device >= 0 && device < Gpu::the().faults().devices;
-}
-
-/// cuDriverGetVersion and others do as they are told; nobody shall take the answers for a GPU's.
-void announce() {
-    (void)std::fprintf(stderr, "fake libcuda: %s\n", device_name);
-}
 
 Code submit(const char* name, Stream stream, const Operation& operation) {
     if (const Code code = enter_stream(name, stream); code != Code::success)
@@ -59,159 +42,7 @@ Code submit(const char* name, Stream stream, const Operation& operation) {
 
 } // namespace
 
-Code vramswap::fake_cuda::enter_context(const char* name) {
-    const Code code = enter(name);
-    return code == Code::success && current == nullptr ? Code::invalid_context : code;
-}
-
-Code vramswap::fake_cuda::enter_stream(const char* name, Stream stream) {
-    const Code code = enter_context(name);
-    return code == Code::success && stream == nullptr ? Code::invalid_handle : code;
-}
-
 extern "C" {
-
-Code cuInit(unsigned flags) {
-    Calls::the().note("cuInit");
-    const char* const text = std::getenv("VRAMSWAP_FAKE_CUDA");
-    vramswapFakeArm(text != nullptr ? text : "");
-    if (!initialised)
-        announce();
-    const Faults faults = Gpu::the().faults();
-    if (flags != 0)
-        return Code::invalid_value;
-    if (faults.init_error != Code::success)
-        return faults.init_error;
-    if (faults.no_device || faults.devices == 0)
-        return Code::no_device;
-    initialised = true;
-    return Code::success;
-}
-
-Code cuDriverGetVersion(int* version) {
-    Calls::the().note("cuDriverGetVersion");
-    const char* const text = std::getenv("VRAMSWAP_FAKE_CUDA"); // before cuInit, too
-    *version = vramswap::fake_cuda::parse_faults(text != nullptr ? text : "").version;
-    return Code::success;
-}
-
-Code cuGetErrorName(Code code, const char** name) {
-    Calls::the().note("cuGetErrorName");
-    struct Row {
-        Code code;
-        const char* name;
-    };
-    static constexpr std::array rows{
-        Row{Code::success, "CUDA_SUCCESS"},
-        Row{Code::invalid_value, "CUDA_ERROR_INVALID_VALUE"},
-        Row{Code::out_of_memory, "CUDA_ERROR_OUT_OF_MEMORY"},
-        Row{Code::device_unavailable, "CUDA_ERROR_DEVICE_UNAVAILABLE"},
-        Row{Code::invalid_context, "CUDA_ERROR_INVALID_CONTEXT"},
-        Row{Code::illegal_address, "CUDA_ERROR_ILLEGAL_ADDRESS"},
-        Row{Code::launch_failed, "CUDA_ERROR_LAUNCH_FAILED"},
-        Row{Code::not_supported, "CUDA_ERROR_NOT_SUPPORTED"},
-        Row{Code::unknown, "CUDA_ERROR_UNKNOWN"},
-    };
-    for (const Row& row : rows)
-        if (row.code == code) {
-            *name = row.name;
-            return Code::success;
-        }
-    *name = nullptr;
-    return Code::invalid_value;
-}
-
-Code cuDeviceGetCount(int* count) {
-    const Code code = enter("cuDeviceGetCount");
-    *count = Gpu::the().faults().devices;
-    return code;
-}
-
-Code cuDeviceGet(Device* device, int ordinal) {
-    const Code code = enter("cuDeviceGet");
-    *device = ordinal;
-    return code != Code::success || known(ordinal) ? code : Code::invalid_device;
-}
-
-Code cuDeviceGetName(char* name, int length, Device device) {
-    const Code code = enter("cuDeviceGetName");
-    (void)std::snprintf(name, static_cast<std::size_t>(length), "%s", device_name);
-    return code != Code::success || known(device) ? code : Code::invalid_device;
-}
-
-Code cuDeviceGetUuid_v2(Uuid* uuid, Device device) {
-    const Code code = enter("cuDeviceGetUuid");
-    uuid->bytes.fill(0xFA);
-    uuid->bytes.back() = static_cast<unsigned char>(device);
-    return code != Code::success || known(device) ? code : Code::invalid_device;
-}
-
-/// The devices' order is not that of their places, as with CUDA_DEVICE_ORDER=FASTEST_FIRST.
-Code cuDeviceGetPCIBusId(char* id, int length, Device device) {
-    const Code code = enter("cuDeviceGetPCIBusId");
-    const int bus = Gpu::the().faults().devices - device;
-    (void)std::snprintf(id, static_cast<std::size_t>(length), "0000:%02X:00.0", static_cast<unsigned>(bus));
-    return code != Code::success || known(device) ? code : Code::invalid_device;
-}
-
-Code cuDeviceGetAttribute(int* value, Attribute attribute, Device device) {
-    const Code code = enter("cuDeviceGetAttribute");
-    if (code != Code::success || !known(device))
-        return code != Code::success ? code : Code::invalid_device;
-    const Faults faults = Gpu::the().faults();
-    switch (attribute) {
-    case Attribute::multiprocessor_count:
-        *value = faults.processors;
-        return code;
-    case Attribute::kernel_exec_timeout:
-        *value = faults.display ? 1 : 0;
-        return code;
-    case Attribute::integrated:
-        *value = faults.integrated ? 1 : 0;
-        return code;
-    case Attribute::compute_mode:
-        *value = faults.prohibited ? compute_mode_prohibited : faults.busy ? compute_mode_exclusive_process : 0;
-        return code;
-    case Attribute::host_register_supported:
-        *value = 1;
-        return code;
-    case Attribute::virtual_memory:
-        *value = faults.no_virtual_memory ? 0 : 1;
-        return code;
-    case Attribute::posix_fd_handles:
-        *value = faults.no_posix_fds ? 0 : 1;
-        return code;
-    }
-    return Code::invalid_value;
-}
-
-Code cuCtxCreate_v2(Context* context, unsigned /*flags*/, Device device) {
-    const Code code = enter("cuCtxCreate");
-    const Faults faults = Gpu::the().faults();
-    if (code != Code::success || !known(device))
-        return code != Code::success ? code : Code::invalid_device;
-    if (faults.busy)
-        return Code::device_unavailable;
-    if (faults.prohibited)
-        return Code::unknown;
-    *context = new ContextBody{device};
-    current = *context;
-    return code;
-}
-
-Code cuCtxDestroy_v2(Context context) {
-    Calls::the().note("cuCtxDestroy");
-    if (current == context)
-        current = nullptr;
-    delete context;
-    return Code::success;
-}
-
-Code cuCtxSetCurrent(Context context) {
-    Calls::the().note("cuCtxSetCurrent");
-    current = context;
-    return Gpu::the().standing();
-}
 
 Code cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
     const Code code = enter_context("cuMemGetInfo");
@@ -234,7 +65,8 @@ Code cuMemCreate(MemoryHandle* handle, std::size_t size, const AllocationProp* p
 }
 
 Code cuMemRelease(MemoryHandle handle) {
-    Calls::the().note("cuMemRelease");
+    if (const Code code = begin("cuMemRelease"); code != Code::success)
+        return code;
     return Gpu::the().release(handle);
 }
 
@@ -265,7 +97,8 @@ Code cuMemAddressReserve(Address* address, std::size_t size, std::size_t /*align
 }
 
 Code cuMemAddressFree(Address address, std::size_t size) {
-    Calls::the().note("cuMemAddressFree");
+    if (const Code code = begin("cuMemAddressFree"); code != Code::success)
+        return code;
     return Gpu::the().free_range(address, size);
 }
 
@@ -277,7 +110,8 @@ Code cuMemMap(Address address, std::size_t size, std::size_t offset, MemoryHandl
 }
 
 Code cuMemUnmap(Address address, std::size_t size) {
-    Calls::the().note("cuMemUnmap");
+    if (const Code code = begin("cuMemUnmap"); code != Code::success)
+        return code;
     return Gpu::the().unmap(address, size);
 }
 
@@ -292,7 +126,7 @@ Code cuMemHostAlloc(void** memory, std::size_t size, unsigned /*flags*/) {
     const Code code = enter_context("cuMemHostAlloc");
     if (code != Code::success)
         return code;
-    Gpu::the().wait_for_programs();
+    Gpu::the().wait_for_work();
     void* const start = std::aligned_alloc(4096, (size + 4095) / 4096 * 4096);
     if (start == nullptr)
         return Code::out_of_memory;
@@ -301,12 +135,13 @@ Code cuMemHostAlloc(void** memory, std::size_t size, unsigned /*flags*/) {
 }
 
 Code cuMemFreeHost(void* memory) {
-    Calls::the().note("cuMemFreeHost");
-    Gpu::the().wait_for_programs();
-    const Code code = Gpu::the().remove_host(static_cast<std::byte*>(memory));
-    if (code == Code::success)
+    if (const Code code = begin("cuMemFreeHost"); code != Code::success)
+        return code;
+    Gpu::the().wait_for_work();
+    const Code removed = Gpu::the().remove_host(static_cast<std::byte*>(memory));
+    if (removed == Code::success)
         std::free(memory);
-    return code;
+    return removed;
 }
 
 Code cuMemHostRegister_v2(void* memory, std::size_t size, unsigned /*flags*/) {
@@ -319,8 +154,9 @@ Code cuMemHostRegister_v2(void* memory, std::size_t size, unsigned /*flags*/) {
 }
 
 Code cuMemHostUnregister(void* memory) {
-    Calls::the().note("cuMemHostUnregister");
-    Gpu::the().wait_for_programs();
+    if (const Code code = begin("cuMemHostUnregister"); code != Code::success)
+        return code;
+    Gpu::the().wait_for_work();
     return Gpu::the().remove_host(static_cast<std::byte*>(memory));
 }
 
@@ -346,7 +182,8 @@ Code cuStreamCreate(Stream* stream, unsigned flags) {
 
 /// As in the manual: what the stream has still to do is done.
 Code cuStreamDestroy_v2(Stream stream) {
-    Calls::the().note("cuStreamDestroy");
+    if (const Code code = begin("cuStreamDestroy"); code != Code::success)
+        return code;
     delete stream;
     return Code::success;
 }
@@ -415,6 +252,12 @@ const char* vramswapFakeCalled() {
 unsigned long long vramswapFakeCalls(const char* name) {
     return Calls::the().count(name);
 }
+
+const char* vramswapFakeLeft() {
+    static thread_local std::string text;
+    text = Gpu::the().left();
+    return text.c_str();
+}
 }
 
 #ifndef FAKE_CUDA_BEFORE_12
@@ -447,6 +290,7 @@ const auto& entries() {
         entry("cuCtxCreate", 3020, cuCtxCreate_v2),
         entry("cuCtxDestroy", 4000, cuCtxDestroy_v2),
         entry("cuCtxSetCurrent", 4000, cuCtxSetCurrent),
+        entry("cuCtxGetDevice", 2000, cuCtxGetDevice),
         entry("cuMemGetInfo", 3020, cuMemGetInfo_v2),
         entry("cuMemGetAllocationGranularity", 10020, cuMemGetAllocationGranularity),
         entry("cuMemCreate", 10020, cuMemCreate),

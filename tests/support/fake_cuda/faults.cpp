@@ -39,12 +39,13 @@ public:
         return *this;
     }
     Part& take(std::string_view word, At& place, cuda::Code usual) {
-        if (word != word_)
-            return *this;
-        const auto colon = value_.find(':');
-        place = {.n = number(value_.substr(0, colon)), .code = usual};
-        if (colon != std::string_view::npos)
-            place.code = cuda::Code(number(value_.substr(colon + 1)));
+        if (word == word_)
+            place = {.n = number(value_.substr(0, value_.find(':'))), .code = code_or(usual)};
+        return *this;
+    }
+    Part& take(std::string_view word, Call& place, cuda::Code usual) {
+        if (word == word_)
+            place = {.name = std::string(known(value_.substr(0, value_.find(':')))), .code = code_or(usual)};
         return *this;
     }
 
@@ -57,6 +58,12 @@ private:
     std::string_view known(std::string_view value) {
         known_ = !value.empty();
         return value;
+    }
+
+    /// What is behind the value's colon, if there is one.
+    cuda::Code code_or(cuda::Code usual) {
+        const auto colon = value_.find(':');
+        return colon == std::string_view::npos ? usual : cuda::Code(number(value_.substr(colon + 1)));
     }
 
     std::uint64_t number(std::string_view digits) {
@@ -83,6 +90,8 @@ void take(Part part, Faults& faults) {
         .take("sticky_at", faults.sticky_at, cuda::Code::illegal_address)
         .take("lost_at", faults.lost_at, cuda::Code::launch_failed)
         .take("blank_at", faults.blank_at, cuda::Code::launch_failed)
+        .take("fail", faults.fail, cuda::Code::unknown)
+        .take("block", faults.block)
         .take("hang_at", faults.hang_at)
         .take("bitflip_at", faults.bitflip_at)
         .take("refuse_register", faults.refuse_register)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What goes wrong in the fake driver, as VRAMSWAP_FAKE_CUDA says: "word=value,word=value".
+// What goes wrong in the fake driver, as VRAMSWAP_FAKE_CUDA says: "word=value,word=value". (VRAMSWAP_FAKE_CUDA_GPU is
+// vram.hpp's.)
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,12 @@ struct At {
     cuda::Code code = cuda::Code::success;
 };
 
+/// A function, and an error code for it.
+struct Call {
+    std::string name; ///< "cuMemMap", whatever its version
+    cuda::Code code = cuda::Code::success;
+};
+
 struct Faults {
     unsigned latency_us = 0;          ///< before each operation in a stream
     bool reorder = false;             ///< streams dawdle, each at random
@@ -27,6 +34,8 @@ struct Faults {
     At sticky_at;                     ///< N:CODE (700), an operation that breaks the context
     At lost_at;                       ///< N:CODE (719), an operation that loses GPU and contents
     At blank_at;                      ///< N:CODE (719), as lost_at, but the memory is there again, all zero
+    Call fail;                        ///< NAME:CODE (999), a function that does nothing but answer so
+    std::string block;                ///< NAME, a function that does not return
     std::uint64_t hang_at = never;    ///< N, an operation that never ends
     std::uint64_t bitflip_at = never; ///< N, a copy that stores a wrong bit
     bool refuse_register = false;     ///< cuMemHostRegister

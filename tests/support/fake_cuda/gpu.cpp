@@ -51,17 +51,53 @@ Code Gpu::standing() {
     return sticky_;
 }
 
+Code Gpu::answer(std::string_view name) {
+    std::unique_lock guard(lock_);
+    if (name == faults_.block)
+        armed_.wait(guard, [this, arms = arms_] { return arms_ != arms; });
+    return name == faults_.fail.name ? faults_.fail.code : Code::success;
+}
+
+std::string Gpu::left() {
+    const std::lock_guard guard(lock_);
+    std::string text;
+    const auto add = [&](std::size_t count, const char* what) {
+        if (count != 0)
+            text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+    };
+    add(contexts_.size(), "contexts");
+    add(streams, "streams");
+    add(modules, "modules");
+    add(memory_.size(), "handles of memory");
+    add(reserved_.size(), "ranges");
+    add(mapped_.size(), "mappings");
+    add(host_.size(), "pieces of host memory");
+    return text;
+}
+
+void Gpu::add_context(cuda::Context context) {
+    const std::lock_guard guard(lock_);
+    contexts_.insert(context);
+}
+
+void Gpu::remove_context(cuda::Context context) {
+    const std::lock_guard guard(lock_);
+    contexts_.erase(context);
+}
+
+bool Gpu::has_context(cuda::Context context) {
+    const std::lock_guard guard(lock_);
+    return contexts_.contains(context);
+}
+
 Code Gpu::create(std::uint64_t& handle, std::size_t size) {
     const std::lock_guard guard(lock_);
-    std::size_t used = 0;
-    for (const auto& [number, memory] : memory_)
-        used += memory.size;
     if (size == 0 || size % granule != 0)
         return Code::invalid_value;
-    if (creates_ >= faults_.oom_after || used + size > faults_.vram_mib << 20)
+    if (creates_ >= faults_.oom_after || vram_taken() + size > faults_.vram_mib << 20)
         return Code::out_of_memory;
     Fd fd(::memfd_create("fake-vram", MFD_CLOEXEC));
-    if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
+    if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0 || !vram_take(fd.get(), size))
         return Code::out_of_memory;
     // A GPU's memory is not promised to be blank.
     constexpr unsigned char rubbish = 0xE7;
@@ -184,9 +220,7 @@ Code Gpu::remove_host(std::byte* memory) {
 void Gpu::memory_info(std::size_t& free, std::size_t& total) {
     const std::lock_guard guard(lock_);
     total = faults_.vram_mib << 20;
-    free = total;
-    for (const auto& [number, memory] : memory_)
-        free -= std::min(free, memory.size);
+    free = total - std::min(total, vram_taken());
 }
 
 /// Do ranges that touch each other cover all of it?
@@ -304,9 +338,9 @@ std::byte* Gpu::reach_locked(Address address, std::size_t size) {
     return reach(address, size);
 }
 
-void Gpu::wait_for_programs() {
+void Gpu::wait_for_work() {
     std::unique_lock guard(lock_);
-    armed_.wait(guard, [this] { return programs_ == 0 || sticky_ != Code::success; });
+    armed_.wait(guard, [this] { return (programs_ == 0 && hanging_ == 0) || sticky_ != Code::success; });
 }
 
 void Gpu::poll(const Operation& operation) {
@@ -360,8 +394,12 @@ void Gpu::execute(const Operation& operation) {
     if (sticky_ != Code::success)
         return; // a broken context does nothing more
     const std::uint64_t number = ++operations_;
-    if (number == faults_.hang_at)
+    if (number == faults_.hang_at) {
+        ++hanging_;
         armed_.wait(guard, [this, arms = arms_] { return arms_ != arms; });
+        --hanging_;
+        armed_.notify_all();
+    }
     if (!struck(number))
         carry_out(operation, number == faults_.bitflip_at);
 }
@@ -370,7 +408,16 @@ void Gpu::execute(const Operation& operation) {
 
 namespace vramswap::cuda {
 
+ModuleBody::ModuleBody() {
+    ++fake_cuda::Gpu::the().modules;
+}
+
+ModuleBody::~ModuleBody() {
+    --fake_cuda::Gpu::the().modules;
+}
+
 StreamBody::StreamBody() : random_(static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(this) >> 4)) {
+    ++fake_cuda::Gpu::the().streams;
     thread_ = std::thread([this] { work(); });
 }
 
@@ -381,6 +428,7 @@ StreamBody::~StreamBody() {
     }
     changed_.notify_all();
     thread_.join();
+    --fake_cuda::Gpu::the().streams;
 }
 
 void StreamBody::push(const fake_cuda::Operation& operation) {

@@ -13,12 +13,15 @@
 #include <mutex>
 #include <random>
 #include <set>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include <helper/cuda_types.hpp>
 #include <helper/fd.hpp>
 
 #include "faults.hpp"
+#include "vram.hpp"
 
 namespace vramswap::cuda {
 
@@ -33,6 +36,13 @@ struct FunctionBody {
 };
 
 struct ModuleBody {
+    ModuleBody();
+    ModuleBody(const ModuleBody&) = delete;
+    ModuleBody& operator=(const ModuleBody&) = delete;
+    ModuleBody(ModuleBody&&) = delete;
+    ModuleBody& operator=(ModuleBody&&) = delete;
+    ~ModuleBody();
+
     FunctionBody copy{FunctionBody::Kind::copy};
     FunctionBody poll{FunctionBody::Kind::poll};
 };
@@ -43,9 +53,6 @@ namespace vramswap::fake_cuda {
 
 using cuda::Address;
 using cuda::Code;
-
-/// What cuMemCreate and cuMemMap count in, bytes; that of today's GPUs.
-inline constexpr std::size_t granule = 2UL << 20;
 
 // Where the GPU sees things is nowhere that a CPU could look, and two views of the same memory differ: whoever mixes
 // them up crashes.
@@ -73,8 +80,19 @@ public:
     void arm(const Faults& faults);
     [[nodiscard]] Faults faults();
 
-    /// What the next call answers before it does anything: success, or the error that stays.
+    /// What a function answers before it does anything: success, or what fail=NAME says. Waits for as long as
+    /// block=NAME does.
+    [[nodiscard]] Code answer(std::string_view name);
+
+    /// The same for all functions: success, or the error that stays.
     [[nodiscard]] Code standing();
+
+    /// What this process has made and not unmade: "2 streams, 1 context". Empty: nothing.
+    [[nodiscard]] std::string left();
+
+    void add_context(cuda::Context context);
+    void remove_context(cuda::Context context);
+    [[nodiscard]] bool has_context(cuda::Context context);
 
     // Of VRAM and host memory; arguments as of the functions that they are behind.
     Code create(std::uint64_t& handle, std::size_t size);
@@ -105,8 +123,11 @@ public:
     /// Does as vramswap_poll would, with one thread for all of its blocks, until it is told to end or the GPU breaks.
     void poll(const Operation& operation);
 
-    /// Waits as the driver may when host memory is made or freed: until no program runs.
-    void wait_for_programs();
+    /// Waits as the driver may when host memory is made or freed: until no program runs and nothing hangs.
+    void wait_for_work();
+
+    std::atomic<unsigned> streams = 0; ///< that there are
+    std::atomic<unsigned> modules = 0;
 
 private:
     struct Range {
@@ -135,8 +156,10 @@ private:
     std::uint64_t creates_ = 0;
     std::uint64_t arms_ = 0;
     unsigned programs_ = 0; ///< that run
+    unsigned hanging_ = 0;  ///< operations
     std::uint64_t next_handle_ = 1;
     std::map<std::uint64_t, Memory> memory_;
+    std::set<cuda::Context> contexts_;
     Ranges reserved_;
     Ranges mapped_;
     Ranges host_;

@@ -6,11 +6,11 @@
 
 #include <helper/cuda_piece.hpp>
 
-#include "calls.hpp"
+#include "enter.hpp"
 #include "gpu.hpp"
 
 using namespace vramswap::cuda;
-using vramswap::fake_cuda::Calls;
+using vramswap::fake_cuda::begin;
 using vramswap::fake_cuda::enter_context;
 using vramswap::fake_cuda::enter_stream;
 using vramswap::fake_cuda::Gpu;
@@ -55,7 +55,8 @@ Code cuModuleLoadData(Module* module, const void* image) {
 }
 
 Code cuModuleUnload(Module module) {
-    Calls::the().note("cuModuleUnload");
+    if (const Code code = begin("cuModuleUnload"); code != Code::success)
+        return code;
     delete module;
     return Code::success;
 }

@@ -6,16 +6,6 @@
 
 #include <helper/cuda_types.hpp>
 
-namespace vramswap::fake_cuda {
-
-/// For calls that work in the thread's context: notes the name; what is not success is the call's answer.
-[[nodiscard]] cuda::Code enter_context(const char* name);
-
-/// The same for what goes into a stream. The NULL stream waits for all others: not for us.
-[[nodiscard]] cuda::Code enter_stream(const char* name, cuda::Stream stream);
-
-} // namespace vramswap::fake_cuda
-
 extern "C" {
 
 vramswap::cuda::Code cuMemcpyBatchAsync(vramswap::cuda::Address* to, vramswap::cuda::Address* from, std::size_t* sizes,
