@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <thread>
 
 #include "cuda_copiers.hpp"
@@ -97,21 +98,36 @@ CudaTimes time_path(const Course& course, CudaPath path) {
     return times;
 }
 
+/// The quickest where all that can be used were measured, the first of about equals; nothing where one was not, for
+/// then there is nothing to compare the others with.
+std::optional<CudaPath> quickest(const std::vector<CudaTimes>& measured, Op op, std::size_t size) {
+    std::optional<CudaPath> path;
+    std::chrono::nanoseconds best{};
+    for (const CudaTimes& times : measured) {
+        if (times.code != Code::success)
+            continue;
+        const auto time = (op == Op::read ? times.reads : times.writes).at(size);
+        if (time == 0ns)
+            return std::nullopt;
+        if (!path || time * 10 < best * 9) {
+            path = times.path;
+            best = time;
+        }
+    }
+    return path;
+}
+
 } // namespace
 
 CudaPaths cuda_choose_paths(const std::vector<CudaTimes>& measured) {
     CudaPaths paths;
-    for (const Op op : {Op::read, Op::write})
+    for (const Op op : {Op::read, Op::write}) {
+        CudaPath chosen = CudaPath::engine;
         for (std::size_t size = 0; size < CudaPaths::sizes; ++size) {
-            std::chrono::nanoseconds best{};
-            for (const CudaTimes& times : measured) {
-                const auto time = (op == Op::read ? times.reads : times.writes).at(size);
-                if (time != 0ns && (best == 0ns || time * 10 < best * 9)) {
-                    best = time;
-                    paths.set(op, size, times.path);
-                }
-            }
+            chosen = quickest(measured, op, size).value_or(chosen);
+            paths.set(op, size, chosen);
         }
+    }
     return paths;
 }
 

@@ -27,7 +27,8 @@ struct CudaTimes {
 };
 
 /// The quickest path for each number of copies and direction. A path takes the place of one before it in the list only
-/// if it is a tenth quicker: copy engines come first, for they take nothing from those who compute on the GPU.
+/// if it is a tenth quicker: copy engines come first, for they take nothing from those who compute on the GPU. A number
+/// for which not all paths were measured goes as the next smaller one; if none was, by copy engines.
 [[nodiscard]] CudaPaths cuda_choose_paths(const std::vector<CudaTimes>& measured);
 
 /// Measures these paths: some milliseconds, and a fifth of a second with a slow GPU, which is then not measured to the

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The ways in which a GPU can be made to copy: each stores what was written, fails as the others do, and is chosen for
-// a reason.
+// The ways in which a GPU can be made to copy: each stores what was written, and fails as the others do.
 #include "cuda_rig.hpp"
 
 #include <cerrno>
-
-#include <helper/cuda_calibration.hpp>
 
 using namespace vramswap;
 using namespace vramswap::test;
@@ -41,14 +38,6 @@ void scatter(CudaRig& rig, std::uint64_t seed) {
     for (std::uint32_t i = 0; i < cuda_depth; ++i)
         REQUIRE(
             std::ranges::equal(random_bytes(transfers[i].length, seed + i), rig.slot(i).first(transfers[i].length)));
-}
-
-/// Times of a path: for one page, and by how much more for each further one, the same both ways.
-CudaTimes linear(CudaPath path, std::chrono::nanoseconds one, std::chrono::nanoseconds more) {
-    CudaTimes times{.path = path};
-    for (std::size_t size = 0; size < CudaPaths::sizes; ++size)
-        times.reads.at(size) = times.writes.at(size) = one + more * ((1U << size) - 1U);
-    return times;
 }
 
 /// A successor's engine takes the contents over, up to where it is bound.
@@ -363,14 +352,6 @@ TEST_CASE("without a wish the paths are measured, and what came out is said") {
     }
 }
 
-TEST_CASE("what was not measured is not said to take no time") {
-    CudaTimes times{.path = CudaPath::engine};
-    times.reads.front() = 1500ns;
-    auto api = CudaApi::load(fake_library);
-    REQUIRE(api.has_value());
-    REQUIRE(cuda_times_text(*api, {times}).find("engine 1.5 and ? us") != std::string::npos);
-}
-
 TEST_CASE("measuring a slow GPU ends after a while") {
     CudaRig rig("", cuda_capacity, std::nullopt);
     REQUIRE(rig.engine->open(rig.capacity).has_value());
@@ -476,20 +457,4 @@ TEST_CASE("a successor reads the paths as they were written, or none") {
     REQUIRE(CudaPaths(CudaPath::kernel).code().size() <= Engine::max_tuning);
     for (const char* const wrong : {"", "e", "eeeeeeeeeeeee", "eeeeeeeeeeeeeee", "eeeeeeeeeeeeex", "eeeeeeeeeeeeep"})
         REQUIRE(!CudaPaths::of_code(wrong));
-}
-
-TEST_CASE("the quickest path is chosen for each number of copies, the first of equals") {
-    const auto engine = linear(CudaPath::engine, 8us, 1500ns);
-    const auto kernel = linear(CudaPath::kernel, 12us, 100ns);
-    const CudaPaths paths = cuda_choose_paths({engine, kernel});
-    REQUIRE(paths.of(Op::read, 1) == CudaPath::engine);
-    REQUIRE(paths.of(Op::read, 3) == CudaPath::engine); // 11 and 12.3 us
-    REQUIRE(paths.of(Op::read, 7) == CudaPath::engine); // as for 4: 12.5 and 12.3 us, which is no tenth
-    REQUIRE(paths.of(Op::read, 8) == CudaPath::kernel);
-    REQUIRE(paths.of(Op::write, 64) == CudaPath::kernel);
-    REQUIRE(paths.text() == "reads by engine, from 8 at once by kernel; writes by engine, from 8 at once by kernel");
-    REQUIRE(cuda_choose_paths({engine, linear(CudaPath::batch, 8us, 1499ns)}).of(Op::read, 64) == CudaPath::engine);
-    // Not measured is not the quickest.
-    REQUIRE(cuda_choose_paths({engine, CudaTimes{.path = CudaPath::batch}}).of(Op::write, 64) == CudaPath::engine);
-    REQUIRE(cuda_choose_paths({}).of(Op::write, 1) == CudaPath::engine);
 }
