@@ -180,6 +180,8 @@ Result<void> CudaEngine::bind(std::span<std::byte> staging) {
 }
 
 void CudaEngine::unbind() noexcept {
+    if (store_ && store_->hung())
+        cuda_leave_hung_gpu(); // which may be at it still; and the driver would wait
     if (!staging_.bytes.empty())
         (void)api_.MemHostUnregister(staging_.bytes.data());
     staging_ = {};

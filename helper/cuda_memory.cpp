@@ -4,13 +4,35 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
+#include "cuda_copier.hpp"
 #include "size.hpp"
 
 namespace vramswap {
 
 using cuda::Code;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+/// For one errand: a page to move, or a chunk to zero, which is a GiB at most and takes some tens of milliseconds.
+/// A GPU that others keep busy is a hundred times slower at worst. As long as a piece of the lanes' warm-up gets.
+constexpr auto patience = 10s;
+
+/// Of asking whether it is done. There may be 192 chunks.
+constexpr auto interval = 100us;
+
+std::unexpected<Error> hangs() {
+    return fail(ETIMEDOUT, "the GPU hangs: what takes milliseconds was not done in {} s (dmesg may say more: Xid)",
+                patience / 1s);
+}
+
+} // namespace
 
 Result<CudaPinned> CudaPinned::make(const CudaApi& api, std::size_t size) {
     void* memory = nullptr;
@@ -98,28 +120,46 @@ Result<CudaErrands> CudaErrands::make(const CudaApi& api) {
     return CudaErrands(api, std::move(*pinned), std::move(*stream));
 }
 
-Result<void> CudaErrands::finish(Code started) const {
-    const Code code = started == Code::success ? api_.StreamSynchronize(stream_.get()) : started;
+CudaErrands::~CudaErrands() {
+    if (hung_)
+        cuda_leave_hung_gpu();
+}
+
+Result<void> CudaErrands::finish(Code started) {
+    const auto until = Clock::now() + patience;
+    Code code = started == Code::success ? api_.StreamQuery(stream_.get()) : started;
+    for (; code == Code::not_ready; code = api_.StreamQuery(stream_.get())) {
+        hung_ = Clock::now() >= until;
+        if (hung_)
+            return hangs();
+        std::this_thread::sleep_for(interval);
+    }
     if (code != Code::success)
         return fail(EIO, "the GPU does not work: {}", api_.text(code));
     return {};
 }
 
-Result<void> CudaErrands::write(cuda::Address to, std::span<const std::byte> bytes) const {
+Result<void> CudaErrands::write(cuda::Address to, std::span<const std::byte> bytes) {
     assert(bytes.size() <= longest);
+    if (hung_)
+        return hangs();
     std::ranges::copy(bytes, pinned_.bytes().begin());
     return finish(api_.MemcpyHtoDAsync(to, pinned_.bytes().data(), bytes.size(), stream_.get()));
 }
 
-Result<void> CudaErrands::read(std::span<std::byte> bytes, cuda::Address from) const {
+Result<void> CudaErrands::read(std::span<std::byte> bytes, cuda::Address from) {
     assert(bytes.size() <= longest);
+    if (hung_)
+        return hangs();
     auto done = finish(api_.MemcpyDtoHAsync(pinned_.bytes().data(), from, bytes.size(), stream_.get()));
     if (done)
         std::ranges::copy(pinned_.bytes().first(bytes.size()), bytes.begin());
     return done;
 }
 
-Result<void> CudaErrands::zero(cuda::Address to, std::uint64_t size) const {
+Result<void> CudaErrands::zero(cuda::Address to, std::uint64_t size) {
+    if (hung_)
+        return hangs();
     return finish(api_.MemsetD8Async(to, 0, size, stream_.get()));
 }
 

@@ -128,25 +128,41 @@ private:
 };
 
 /// Moves and clears bytes while the caller waits: for before and after the device is live, never during.
+///
+/// A GPU that does not get done in ten seconds what takes milliseconds hangs: error ETIMEDOUT, and the same at once for
+/// all that comes later. What it was given must not be taken from it then, nor can it be, for the driver would wait:
+/// the destructor ends the process (cuda_leave_hung_gpu). So this is to be destroyed before the memory that it works
+/// on.
 class CudaErrands {
 public:
     [[nodiscard]] static Result<CudaErrands> make(const CudaApi& api);
 
+    CudaErrands(const CudaErrands&) = delete;
+    CudaErrands& operator=(const CudaErrands&) = delete;
+    CudaErrands(CudaErrands&& other) noexcept
+        : api_(other.api_), pinned_(std::move(other.pinned_)), stream_(std::move(other.stream_)),
+          hung_(std::exchange(other.hung_, false)) {}
+    CudaErrands& operator=(CudaErrands&&) = delete;
+    ~CudaErrands();
+
     /// At most `longest` bytes at once.
     static constexpr std::size_t longest = 4096;
-    [[nodiscard]] Result<void> write(cuda::Address to, std::span<const std::byte> bytes) const;
-    [[nodiscard]] Result<void> read(std::span<std::byte> bytes, cuda::Address from) const;
-    [[nodiscard]] Result<void> zero(cuda::Address to, std::uint64_t size) const;
+    [[nodiscard]] Result<void> write(cuda::Address to, std::span<const std::byte> bytes);
+    [[nodiscard]] Result<void> read(std::span<std::byte> bytes, cuda::Address from);
+    [[nodiscard]] Result<void> zero(cuda::Address to, std::uint64_t size);
+
+    [[nodiscard]] bool hung() const noexcept { return hung_; }
 
 private:
     CudaErrands(const CudaApi& api, CudaPinned pinned, CudaStream stream) noexcept
         : api_(api), pinned_(std::move(pinned)), stream_(std::move(stream)) {}
 
-    [[nodiscard]] Result<void> finish(cuda::Code started) const;
+    [[nodiscard]] Result<void> finish(cuda::Code started);
 
     const CudaApi& api_;
     CudaPinned pinned_;
     CudaStream stream_;
+    bool hung_ = false;
 };
 
 } // namespace vramswap

@@ -176,11 +176,11 @@ Result<CudaStore> CudaStore::adopt(const CudaApi& api, const CudaGpu& gpu, std::
     return store;
 }
 
-Result<void> CudaStore::put_mark(const Map& map) const {
+Result<void> CudaStore::put_mark(const Map& map) {
     return errands_.write(address() + capacity_, map.mark);
 }
 
-Result<void> CudaStore::check_mark(const Map& map) const {
+Result<void> CudaStore::check_mark(const Map& map) {
     std::array<std::byte, sizeof map.mark> found{};
     if (auto done = errands_.read(found, address() + capacity_); !done)
         return done;
@@ -198,10 +198,11 @@ std::vector<KeptFd> CudaStore::kept() const {
 }
 
 Result<void> CudaStore::erase() {
+    Result<void> all;
     for (const CudaChunk& chunk : chunks_)
-        if (auto done = errands_.zero(chunk.address(), chunk.size()); !done)
-            return done;
-    return {};
+        if (auto done = errands_.zero(chunk.address(), chunk.size()); !done && all)
+            all = std::move(done);
+    return all;
 }
 
 } // namespace vramswap

@@ -61,8 +61,12 @@ public:
     /// Valid as long as this object.
     [[nodiscard]] std::vector<KeptFd> kept() const;
 
-    /// Overwrites all with zeroes: whoever gets the VRAM next shall not read what was swapped out.
+    /// Overwrites all with zeroes: whoever gets the VRAM next shall not read what was swapped out. A chunk that cannot
+    /// be does not keep the others from it; but a GPU that hangs does, error ETIMEDOUT.
     [[nodiscard]] Result<void> erase();
+
+    /// The GPU does not get done what it was given: nothing of it may be taken back, and destruction ends the process.
+    [[nodiscard]] bool hung() const noexcept { return errands_.hung(); }
 
 private:
     static constexpr std::uint64_t mark_room = 4096;
@@ -76,14 +80,14 @@ private:
     [[nodiscard]] static Result<CudaStore> prepare(const CudaApi& api, std::uint64_t capacity, const Map& map, Fd fd);
     [[nodiscard]] static Result<Map> plan(const CudaApi& api, const CudaGpu& gpu, std::uint64_t capacity);
     [[nodiscard]] static Result<Map> read_map(const Fd& fd, const CudaGpu& gpu, std::uint64_t capacity);
-    [[nodiscard]] Result<void> put_mark(const Map& map) const;
-    [[nodiscard]] Result<void> check_mark(const Map& map) const;
+    [[nodiscard]] Result<void> put_mark(const Map& map);
+    [[nodiscard]] Result<void> check_mark(const Map& map);
 
     std::uint64_t capacity_;
     Fd map_;
     CudaRange range_;
-    CudaErrands errands_;
     std::vector<CudaChunk> chunks_;
+    CudaErrands errands_; ///< last, so that it is destroyed first
 };
 
 } // namespace vramswap
