@@ -150,7 +150,9 @@ Result<void> CudaApi::start() const {
         return fail(EIO, "NVIDIA's driver does not start: {}; is its kernel module loaded (nvidia-smi)?", text(code));
     }
     int devices = 0;
-    if (DeviceGetCount(&devices) != Code::success || devices == 0)
+    if (const Code code = DeviceGetCount(&devices); code != Code::success)
+        return fail(EIO, "NVIDIA's driver does not say how many GPUs there are: {}", text(code));
+    if (devices == 0)
         return fail(ENODEV, "NVIDIA's driver lists no GPU; CUDA_VISIBLE_DEVICES, if set, must not hide it");
     return {};
 }

@@ -175,18 +175,19 @@ Result<CudaContext> CudaContext::make(const CudaApi& api, const CudaGpu& gpu) {
     if (code == Code::success)
         return CudaContext(api, context);
     const int mode = cuda_device_attribute(api, gpu, Attribute::compute_mode);
+    const std::string says = api.text(code);
     if (code == Code::out_of_memory)
-        return fail(ENOMEM, "{} has no memory left, not even for a context; end programs that use it (nvidia-smi)",
-                    gpu.text());
+        return fail(ENOMEM, "{} has no memory left, not even for a context: {}; end programs that use it (nvidia-smi)",
+                    gpu.text(), says);
     if (mode == cuda::compute_mode_prohibited)
-        return fail(EPERM, "{} may not be used for computing; nvidia-smi --id={} --compute-mode=DEFAULT allows it",
-                    gpu.text(), gpu.pci);
-    if (mode == cuda::compute_mode_exclusive_process)
+        return fail(EPERM, "{} may not be used for computing: {}; nvidia-smi --id={} --compute-mode=DEFAULT allows it",
+                    gpu.text(), says, gpu.pci);
+    if (mode == cuda::compute_mode_exclusive_process && code == Code::device_unavailable)
         return fail(EBUSY,
-                    "another program has {} for itself alone; end it, or let them share it: nvidia-smi --id={} "
+                    "another program has {} for itself alone: {}; end it, or let them share it: nvidia-smi --id={} "
                     "--compute-mode=DEFAULT",
-                    gpu.text(), gpu.pci);
-    return fail(code == Code::device_unavailable ? EBUSY : EIO, "{} cannot be used: {}", gpu.text(), api.text(code));
+                    gpu.text(), says, gpu.pci);
+    return fail(code == Code::device_unavailable ? EBUSY : EIO, "{} cannot be used: {}", gpu.text(), says);
 }
 
 } // namespace vramswap

@@ -58,7 +58,8 @@ Result<CudaStream> CudaStream::make(const CudaApi& api) {
 Result<CudaRange> CudaRange::make(const CudaApi& api, std::uint64_t size) {
     cuda::Address address = 0;
     if (const Code code = api.MemAddressReserve(&address, size, 0, 0, 0); code != Code::success)
-        return fail(ENOMEM, "the GPU gives no addresses for {}: {}", size_text(size), api.text(code));
+        return fail(code == Code::out_of_memory ? ENOMEM : EIO, "the GPU gives no addresses for {}: {}",
+                    size_text(size), api.text(code));
     return CudaRange(api, address, size);
 }
 
@@ -86,7 +87,7 @@ Result<CudaChunk> CudaChunk::adopt(const CudaApi& api, cuda::Device device, cuda
     void* const number = reinterpret_cast<void*>(static_cast<std::intptr_t>(chunk.fd_.get()));
     if (const Code code = api.MemImportFromShareableHandle(&chunk.handle_, number, cuda::handle_posix_fd);
         code != Code::success)
-        return fail(ENODEV, "the GPU's memory that was kept is no more: {}", api.text(code));
+        return fail(ENODEV, "the GPU's memory that was kept is not to be had: {}", api.text(code));
     if (auto mapped = chunk.map(device); !mapped)
         return pass_on(mapped);
     return chunk;

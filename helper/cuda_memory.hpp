@@ -97,7 +97,8 @@ public:
     [[nodiscard]] static Result<CudaChunk> make(const CudaApi& api, cuda::Device device, cuda::Address address,
                                                 std::uint64_t size);
 
-    /// Takes what `fd`, another process's descriptor, keeps. Error ENODEV if that is no more.
+    /// Takes what `fd`, another process's descriptor, keeps. Error ENODEV if that is not to be had, for the GPU was
+    /// reset, say.
     [[nodiscard]] static Result<CudaChunk> adopt(const CudaApi& api, cuda::Device device, cuda::Address address,
                                                  std::uint64_t size, Fd fd);
 
