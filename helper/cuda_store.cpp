@@ -135,19 +135,27 @@ Result<CudaStore> CudaStore::make(const CudaApi& api, const CudaGpu& gpu, std::u
     return store;
 }
 
-Result<CudaStore::Map> CudaStore::read_map(const Fd& fd, const CudaGpu& gpu, std::uint64_t capacity) {
+Result<CudaStore::Map> CudaStore::read_map(const Fd& fd) {
     Map map;
     if (!fd)
         return fail(ENOENT, "the map of the GPU's memory was not kept");
     if (::pread(fd.get(), &map, sizeof map, 0) != sizeof map || map.magic != magic ||
         map.version != vramswap::version || map.count == 0 || map.count > policy::max_chunks)
         return fail(EPROTO, "what was kept as a map of the GPU's memory is none that this vramswapd knows");
-    if (map.capacity != capacity)
-        return fail(ERANGE, "{} of the GPU's memory were kept, but the contents held are {}", size_text(map.capacity),
+    return map;
+}
+
+/// The same, of these contents.
+Result<CudaStore::Map> CudaStore::read_map(const Fd& fd, const CudaGpu& gpu, std::uint64_t capacity) {
+    auto map = read_map(fd);
+    if (!map)
+        return map;
+    if (map->capacity != capacity)
+        return fail(ERANGE, "{} of the GPU's memory were kept, but the contents held are {}", size_text(map->capacity),
                     size_text(capacity));
-    if (map.gpu != gpu.uuid)
-        return fail(EPROTO, "the contents are in another GPU, {}", cuda_uuid_text(map.gpu));
-    if (map.total() < capacity + mark_room + scratch_size)
+    if (map->gpu != gpu.uuid)
+        return fail(EPROTO, "the contents are in another GPU, {}", cuda_uuid_text(map->gpu));
+    if (map->total() < capacity + mark_room + scratch_size)
         return fail(EPROTO, "the map of the GPU's memory contradicts itself");
     return map;
 }
@@ -174,6 +182,20 @@ Result<CudaStore> CudaStore::adopt(const CudaApi& api, const CudaGpu& gpu, std::
     if (auto same = store->check_mark(*map); !same)
         return pass_on(same);
     return store;
+}
+
+Result<std::vector<CudaStore::Remains>> CudaStore::take_remains(const CudaApi& api, const CudaGpu& gpu,
+                                                                std::uint64_t capacity,
+                                                                std::vector<InheritedFd>& inherited) {
+    auto map = read_map(take(inherited, map_name));
+    if (!map)
+        map = plan(api, gpu, capacity);
+    if (!map)
+        return pass_on(map);
+    std::vector<Remains> remains;
+    for (unsigned i = 0; i < map->count; ++i)
+        remains.push_back({.fd = take(inherited, chunk_name_of(i)), .size = map->size_of(i)});
+    return remains;
 }
 
 Result<void> CudaStore::put_mark(const Map& map) {

@@ -52,6 +52,17 @@ public:
     [[nodiscard]] static Result<CudaStore> adopt(const CudaApi& api, const CudaGpu& gpu, std::uint64_t capacity,
                                                  std::vector<InheritedFd>& inherited);
 
+    /// What a predecessor left of a chunk.
+    struct Remains {
+        Fd fd;                  ///< none if it was not kept
+        std::uint64_t size = 0; ///< bytes
+    };
+
+    /// All chunks of a predecessor's `capacity` bytes, taken out of `inherited`, be they whole or not; at least one. If
+    /// there is no map that tells their sizes, they are what this program would make.
+    [[nodiscard]] static Result<std::vector<Remains>>
+    take_remains(const CudaApi& api, const CudaGpu& gpu, std::uint64_t capacity, std::vector<InheritedFd>& inherited);
+
     [[nodiscard]] cuda::Address address() const noexcept { return range_.address(); }
     [[nodiscard]] std::uint64_t capacity() const noexcept { return capacity_; }
 
@@ -79,6 +90,7 @@ private:
     [[nodiscard]] static Result<void> check_free(const CudaApi& api, const CudaGpu& gpu, std::uint64_t bytes);
     [[nodiscard]] static Result<CudaStore> prepare(const CudaApi& api, std::uint64_t capacity, const Map& map, Fd fd);
     [[nodiscard]] static Result<Map> plan(const CudaApi& api, const CudaGpu& gpu, std::uint64_t capacity);
+    [[nodiscard]] static Result<Map> read_map(const Fd& fd);
     [[nodiscard]] static Result<Map> read_map(const Fd& fd, const CudaGpu& gpu, std::uint64_t capacity);
     [[nodiscard]] Result<void> put_mark(const Map& map);
     [[nodiscard]] Result<void> check_mark(const Map& map);

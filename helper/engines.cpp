@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cuda_engine.hpp"
+#include "cuda_remains.hpp"
 #include "host_engine.hpp"
 #include "policy.hpp"
 
@@ -120,12 +121,8 @@ Result<void> fall_back(Config& config, const Record& record, const Error& why, c
 void erase(const Record& record, std::vector<InheritedFd>& inherited, const Log& log) {
     if (record.engine != EngineChoice::cuda)
         return;
-    auto cuda = CudaEngine::make({.gpu = record.store, .path = CudaPath::engine});
-    const auto erased =
-        cuda ? in_turn([&] { return (*cuda)->adopt(record.capacity, inherited); }, [&] { return (*cuda)->erase(); })
-             : pass_on(cuda);
-    if (!erased)
-        log.warning("what was stored in {} could not be overwritten: {}", record.store, erased.error().message);
+    if (auto erased = cuda_remains_erase(record.store, record.capacity, inherited); !erased)
+        log.warning("of what was stored in {} this could not be overwritten: {}", record.store, erased.error().message);
 }
 
 std::string_view memory_name(EngineChoice engine) {

@@ -8,8 +8,6 @@
 #include <set>
 #include <sstream>
 
-#include <sys/mman.h>
-
 using namespace vramswap;
 using namespace vramswap::test;
 
@@ -25,16 +23,6 @@ Error no_engine(const std::string& faults, const std::string& gpu = "") {
 
 bool says(const Error& error, const char* what) {
     return error.message.find(what) != std::string::npos;
-}
-
-/// Are all bytes of a kept chunk zero? The fake's descriptors are memory files.
-bool all_zero(int fd, std::size_t size) {
-    void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
-    REQUIRE(memory != MAP_FAILED);
-    const std::span bytes(static_cast<const std::byte*>(memory), size);
-    const bool zero = std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
-    ::munmap(memory, size);
-    return zero;
 }
 
 } // namespace
@@ -95,16 +83,6 @@ TEST_CASE("another session's staging serves the same contents") {
     REQUIRE(rig.read(8192, cuda_slot) == bytes);
     const Transfer old{.offset = 0, .staging = other.data(), .length = 4096, .op = Op::write};
     REQUIRE(rig.carry_out(old) == Status::io_error); // the first session's is not to be touched any more
-}
-
-TEST_CASE("contents that are given up are overwritten") {
-    CudaRig rig;
-    rig.open();
-    REQUIRE(rig.write(4096, random_bytes(cuda_slot, 4)) == Status::ok);
-    const auto kept = duplicates(rig.engine->kept());
-    REQUIRE(!all_zero(kept.back().fd.get(), 2 << 20));
-    REQUIRE(rig.engine->erase().has_value());
-    REQUIRE(all_zero(kept.back().fd.get(), 2 << 20));
 }
 
 TEST_CASE("CUDA transfers beyond the store or the staging are refused and touch nothing") {

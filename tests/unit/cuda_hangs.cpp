@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <helper/engines.hpp>
+
 using namespace vramswap;
 using namespace vramswap::test;
 using namespace std::chrono_literals;
@@ -143,6 +145,22 @@ TEST_CASE("a GPU that hangs while contents are overwritten is an error, and ends
         rig.engine->unbind();
     });
     ends_with_a_word(worker);
+}
+
+TEST_CASE("a GPU that hangs while a predecessor's memory is overwritten is left alone, which is said") {
+    Process process([] {
+        constexpr std::uint64_t size = 66U << 20;
+        CudaRig rig("", size);
+        REQUIRE(rig.engine->open(size).has_value());
+        auto inherited = duplicates(rig.engine->kept());
+        const Record record{.capacity = size, .engine = EngineChoice::cuda, .store = rig.engine->uuid()};
+        const Fake hanging("hang_at=1");
+        engines::erase(record, inherited, Log::to_standard_error());
+    });
+    const int status = process.end();
+    INFO(process.words());
+    REQUIRE(status == beyond_the_hang);
+    REQUIRE(process.words().find("2 of 2 chunks (the GPU hangs: ") != std::string::npos);
 }
 
 TEST_CASE("a GPU that is slow to zero its memory is waited for") {
