@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <span>
+#include <thread>
 #include <vector>
 
 #include <helper/cuda_lane.hpp>
@@ -149,6 +151,51 @@ TEST_CASE("100000 requests through an engine with faults allocate nothing") {
 
 namespace {
 
+/// What vramswap_poll does on a GPU, in a thread that allocates nothing once it runs.
+class PollingProgram {
+public:
+    PollingProgram() = default;
+    PollingProgram(const PollingProgram&) = delete;
+    PollingProgram& operator=(const PollingProgram&) = delete;
+    PollingProgram(PollingProgram&&) = delete;
+    PollingProgram& operator=(PollingProgram&&) = delete;
+    ~PollingProgram() {
+        if (thread_.joinable())
+            thread_.join();
+    }
+
+    void begin(cuda::Stream stream, cuda::Piece* entries, std::uint32_t* answers, unsigned count, unsigned blocks) {
+        stream_ = stream;
+        running_ = true;
+        thread_ = std::thread([=, this] { run(std::span(entries, count), answers, blocks); });
+    }
+    [[nodiscard]] bool runs_in(cuda::Stream stream) const { return running_ && stream == stream_; }
+
+private:
+    void run(std::span<cuda::Piece> entries, std::uint32_t* answers, unsigned blocks) {
+        unsigned stopped = 0;
+        for (std::uint32_t turn = 1; stopped < blocks; ++turn)
+            for (std::size_t i = 0; i < entries.size() && stopped < blocks; ++i) {
+                const cuda::Piece& piece = entries[i];
+                while (std::atomic_ref(entries[i].turn).load(std::memory_order_acquire) != turn)
+                    std::this_thread::yield();
+                if (piece.length == cuda::poll_stop) {
+                    ++stopped;
+                    continue;
+                }
+                std::memcpy(reinterpret_cast<void*>(piece.to), reinterpret_cast<const void*>(piece.from), piece.length);
+                std::atomic_ref(answers[i]).store(turn, std::memory_order_release);
+            }
+        running_ = false;
+    }
+
+    cuda::Stream stream_ = nullptr;
+    std::atomic<bool> running_ = false;
+    std::thread thread_;
+};
+
+PollingProgram polling_program;
+
 /// The fake driver, but for what the I/O path calls: that is done here at once and allocates nothing, so that whatever
 /// is allocated is the lane's doing. The GPU's addresses are ours.
 CudaApi plain_api() {
@@ -180,8 +227,17 @@ CudaApi plain_api() {
             std::memcpy(reinterpret_cast<void*>(to[i]), reinterpret_cast<const void*>(from[i]), sizes[i]);
         return Code::success;
     };
-    api.LaunchKernel = [](cuda::Function, unsigned count, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
-                          cuda::Stream, void** arguments, void**) {
+    api.StreamQuery = [](cuda::Stream stream) {
+        return polling_program.runs_in(stream) ? Code::not_ready : Code::success;
+    };
+    api.LaunchKernel = [](cuda::Function, unsigned count, unsigned, unsigned, unsigned threads, unsigned, unsigned,
+                          unsigned, cuda::Stream stream, void** arguments, void**) {
+        if (threads == cuda::poll_threads) {
+            polling_program.begin(stream, reinterpret_cast<cuda::Piece*>(*static_cast<cuda::Address*>(arguments[0])),
+                                  reinterpret_cast<std::uint32_t*>(*static_cast<cuda::Address*>(arguments[1])),
+                                  *static_cast<unsigned*>(arguments[2]), count);
+            return Code::success;
+        }
         for (const cuda::Piece& piece : std::span(*static_cast<cuda::Pieces*>(arguments[0])).first(count))
             std::memcpy(reinterpret_cast<void*>(piece.to), reinterpret_cast<const void*>(piece.from), piece.length);
         return Code::success;
@@ -211,7 +267,7 @@ TEST_CASE("100000 transfers through a CUDA lane allocate nothing") {
     std::vector<std::byte> staging(std::size_t{depth} * 4096);
     const auto kernels = CudaKernels::make(api);
     REQUIRE(kernels.has_value());
-    for (const CudaPath path : {CudaPath::engine, CudaPath::batch, CudaPath::kernel}) {
+    for (const CudaPath path : cuda_paths) {
         INFO(name_of(path));
         std::vector<std::byte> own(CudaLane::own_room);
         const auto address = reinterpret_cast<cuda::Address>(store.data());
