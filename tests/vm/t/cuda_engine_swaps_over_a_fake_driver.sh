@@ -86,8 +86,25 @@ swapped_through sticky_at=6000:700 2
 
 say "the GPU hangs, again and again"
 swapped_through hang_at=6000 1 --io-timeout 2
-grep -q 'did not answer: copies go another way' /run/helper-0/log || die "its successors copied as it had"
 vramswapctl set 0 --io-timeout 30
+
+say "a helper gives no answer, as one that is stuck in its driver, until the kernel ends it"
+with_fake vram_mib=400
+start_helper 0 64M --engine auto --io-timeout 2 --hold-timeout 16
+dd if=/dev/urandom of=written bs=64k count=16 status=none
+dd if=written of=/dev/vramswap0 bs=64k oflag=direct status=none
+worker=$(worker_of 0)
+sleep 2 # then it has noted for its successors how it copies
+kill -STOP "$worker"
+dd if=/dev/vramswap0 of=read bs=64k count=16 iflag=direct status=none &
+reader=$!
+wait_other_worker 0 "$worker" 60
+wait $reader
+cmp written read
+grep -q 'did not answer: copies go another way' /run/helper-0/log || die "its successor copies as it did"
+stop_helper 0
+vramswapctl set 0 --io-timeout 30
+vramswapctl set 0 --hold-timeout 120
 
 say "the GPU loses its memory"
 with_fake vram_mib=400,blank_at=5000:719
