@@ -150,11 +150,11 @@ public:
         write();
     }
 
-    void check(const char* what, Finding (*check)(const Setting&), std::optional<CudaPath> path) {
+    void check(const char* what, Finding (*look)(const Setting&), std::optional<CudaPath> path) {
         Setting one = options_.setting;
         one.path = path;
         step(fmt::format("{} ({})", what, path ? name_of(*path) : "auto"),
-             [&](Report& report) { report.findings.push_back(check(one)); });
+             [&](Report& report) { report.findings.push_back(look(one)); });
     }
 
     void loads(std::optional<CudaPath> path, bool host) {
