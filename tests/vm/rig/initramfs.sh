@@ -10,10 +10,14 @@ content_hash() { cat "$@" | sha256sum | cut -c 1-12; }
 # Files of earlier versions of the rig go when they were not used for a day.
 drop_old() { find "$CACHE/initramfs" -name "$1-*" -mmin +1440 -delete; }
 
+# What whole systems need besides: what they write lies on a disk, as it would elsewhere.
+SYSTEM_MODULES=(virtio_blk crc32c_generic ext4)
+
 # module_files NAME: paths of the modules to insert, dependencies first.
 module_files() {
-	local module
-	for module in "${INITRAMFS_MODULES[@]}"; do
+	local module modules=("${INITRAMFS_MODULES[@]}")
+	[[ $1 != system-* ]] || modules+=("${SYSTEM_MODULES[@]}")
+	for module in "${modules[@]}"; do
 		PATH=$PATH:/usr/sbin:/sbin modprobe -d "$KERNELS/$1/root" -S "$(kernel_version "$1")" \
 			--show-depends "$module" || die "kernel $1 has no module $module"
 	done | sed -n 's/^insmod //p' | sed 's/ *$//' | awk '!seen[$0]++'

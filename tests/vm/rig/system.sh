@@ -3,7 +3,8 @@
 # vm package: whole systems with systemd, on which the packages are built, installed and lived with.
 #
 # .cache/systems/SUITE is a small Debian with its own kernel, as a user might have it before. Two layers over it hold what
-# is added: SUITE-build what building packages takes, build/vm/package-SUITE the packages.
+# is added: SUITE-build what building packages takes, build/vm/package-SUITE the packages. What a guest writes goes to an
+# empty disk: on a tmpfs the helper's own program, once upgraded, could be swapped out to the device that waits for it.
 #
 # shellcheck disable=SC2034 # the G_ variables are for guest.sh
 
@@ -109,11 +110,12 @@ install_packages_on() {
 boot_system() {
 	rm -rf "$G_DIR"
 	mkdir -p "$G_DIR"
-	G_ROOT=$2/root G_INIT=/sbin/init G_ARGS=systemd.show_status=0
+	G_ROOT=$2/root G_INIT=/sbin/init G_ARGS="systemd.show_status=0 vm_disk=/dev/vda" G_DISK=4G
 	G_MEM=$(header "$3" memory 1G)
 	cp "$3" "$VM_DIR/basics.sh" "$VM_DIR/package/lib.bash" "$(need_hog)" "$BUILD/deb-$1"/vramswap{,-dkms}_*.deb "$G_DIR/"
 	printf '%s\n' "PATIENCE=$(patience "$G_KERNEL")" "TEST=$(basename "$3")" "HOG=$(basename "$(need_hog)")" >"$G_DIR/environment"
 	build_qemu
+	PATH=$PATH:/usr/sbin:/sbin mkfs.ext4 -q "$G_DIR/disk"
 	QEMU+=(-serial "mon:stdio")
 	add_heartbeat
 	QEMU=("${ON_LAYER[@]}" "$SYSTEMS/$1" "$2" "${QEMU[@]}")
@@ -167,6 +169,7 @@ run_package_test() {
 	read -r verdict reason < <(judge_test "$log" "$G_ENDED" "$limit" "$(header "$3" allow-console)")
 	[ "$verdict" != ok ] || read -r verdict reason < <(judge_poweroff "$log" $(($(header "$3" poweroff 20) * $(patience "$G_KERNEL"))))
 	echo "$verdict" >"$G_DIR/verdict"
+	rm -f "$G_DIR/disk"
 	report "$1" "$name" "$(seconds_since "$start")" "$log" "$verdict" "$reason"
 	[ "$verdict" = ok ]
 }
