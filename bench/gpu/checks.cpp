@@ -31,8 +31,6 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::microseconds always_look = 100ms; // the I/O threads do not sleep between requests
-
 test::Shape shape_of(const Setting& setting, std::uint64_t capacity) {
     return {.queues = setting.queues, .slots = 64, .slot_size = 128U << 10, .capacity = capacity};
 }
@@ -153,7 +151,7 @@ void store_and_wait(const Setting& setting, int socket) {
     if (!rig)
         return give_up(rig.error().message);
     Model model(killed_capacity);
-    if (fill(**rig, model).errors != 0)
+    if (!all_right(fill(**rig, model)))
         return give_up("a write failed");
     for (const KeptFd& kept : (*engine)->kept())
         if (!send_fd(socket, kept.name, kept.fd))
@@ -252,7 +250,7 @@ void serve_traced(const Setting& setting, int socket) {
         return say(socket, Verdict::failed, rig.error().message);
     ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
     Model model(killed_capacity);
-    if (fill(**rig, model).errors != 0)
+    if (!all_right(fill(**rig, model)))
         return say(socket, Verdict::failed, "a write failed");
     say(socket, Verdict::ok, "", static_cast<std::uint64_t>((*rig)->threads().front()));
     for (;;)

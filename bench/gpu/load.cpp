@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <ctime>
 #include <random>
 #include <thread>
 
@@ -18,12 +17,6 @@ constexpr std::size_t block_words = block_size / sizeof(std::uint64_t);
 std::uint64_t now_ns() {
     return static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
-}
-
-double cpu_seconds() {
-    timespec used{};
-    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
 }
 
 /// Word number `i` of a block. Neither it nor its neighbours are in any other block or version.
@@ -63,6 +56,14 @@ public:
         if (under_way_)
             settle(outcome);
         return true;
+    }
+
+    /// There will be no answer any more.
+    void give_up(Outcome& outcome) {
+        under_way_ = false;
+        ++outcome.unanswered;
+        for (std::uint64_t i = 0; i < request_.length / block_size && request_.opcode != VRAMSWAP_OP_READ; ++i)
+            model_.doubt(request_.offset / block_size + i);
     }
 
 private:
@@ -132,7 +133,7 @@ void drive(Rig& rig, unsigned index, const Load& load, Model& model, Outcome& ou
         users.emplace_back(rig.queue(index), load, model, (std::uint64_t{index} * load.depth + i) * share, share,
                            std::uint64_t{index} << 32 | i);
     const auto until = Clock::now() + load.time;
-    while (Clock::now() < until) {
+    while (Clock::now() < until && rig.serves(index)) {
         bool sent = false;
         for (User& user : users)
             sent = user.step(outcome) || sent;
@@ -140,8 +141,12 @@ void drive(Rig& rig, unsigned index, const Load& load, Model& model, Outcome& ou
             rig.queue(index).doorbell();
     }
     for (User& user : users)
-        while (!user.end(outcome))
+        while (!user.end(outcome)) {
+            // (What the thread has answered was answered before it said that it ends.)
+            if (!rig.serves(index) && !user.end(outcome))
+                user.give_up(outcome);
             std::this_thread::yield();
+        }
 }
 
 } // namespace
@@ -188,7 +193,7 @@ std::uint64_t Histogram::quantile(double part) const noexcept {
 // ---- Model ----
 
 void Model::write(std::uint64_t block, std::byte* bytes) noexcept {
-    const std::uint64_t version = (versions_[block] & ~cleared) + 1;
+    const std::uint64_t version = (versions_[block] & ~(cleared | doubted)) + 1;
     versions_[block] = version;
     for (std::size_t i = 0; i < block_words; ++i) {
         const std::uint64_t one = word(block, version, i);
@@ -204,14 +209,14 @@ bool Model::is(std::uint64_t block, const std::byte* bytes) const noexcept {
         std::memcpy(&found, bytes + i * sizeof found, sizeof found);
         difference |= found ^ ((version & cleared) != 0 ? 0 : word(block, version, i));
     }
-    return difference == 0;
+    return difference == 0 || (version & doubted) != 0;
 }
 
 // ---- runs ----
 
 Outcome run(Rig& rig, const Load& load, Model& model) {
     std::vector<Outcome> outcomes(rig.shape().queues);
-    const double cpu = cpu_seconds();
+    const double cpu = rig.cpu_seconds();
     const auto start = Clock::now();
     {
         std::vector<std::jthread> drivers;
@@ -220,74 +225,121 @@ Outcome run(Rig& rig, const Load& load, Model& model) {
     }
     Outcome all;
     all.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    all.cpu_seconds = cpu_seconds() - cpu;
+    all.helper_cpu_seconds = rig.cpu_seconds() - cpu;
     for (const Outcome& one : outcomes) {
         all.latency.add(one.latency);
         all.bytes += one.bytes;
         all.wrong += one.wrong;
         all.errors += one.errors;
+        all.unanswered += one.unanswered;
     }
     return all;
 }
 
 namespace {
 
-/// One request to its end. True if it did not fail.
-bool carry_out(Rig& rig, std::uint8_t opcode, std::uint64_t block, std::span<std::byte> data) {
-    std::atomic<int> status = -1;
-    test::Request request{
-        .offset = block * block_size,
-        .length = static_cast<std::uint32_t>(data.size()),
-        .opcode = opcode,
-        .data = data.data(),
-        .end = [](test::Request& one, unsigned /*tag*/,
-                  unsigned how) { *static_cast<std::atomic<int>*>(one.context) = static_cast<int>(how); },
-        .context = &status};
-    auto tag = rig.queue(0).take_tag();
-    for (; !tag; tag = rig.queue(0).take_tag())
-        std::this_thread::yield();
-    rig.queue(0).send(*tag, request);
-    rig.queue(0).doorbell();
-    while (status == -1)
-        std::this_thread::yield();
-    return status == VRAMSWAP_STATUS_OK;
-}
-
-/// All blocks in order, a slot at a time. `prepare` and `look` get a block and its bytes; the latter says whether they
-/// are right.
-template<class Prepare, class Look>
-Outcome in_order(Rig& rig, std::uint64_t blocks, std::uint8_t opcode, Prepare prepare, Look look) {
-    Outcome outcome;
-    const auto start = Clock::now();
-    std::vector<std::byte> room(rig.shape().slot_size);
-    for (std::uint64_t block = 0; block < blocks;) {
-        const std::uint64_t count = std::min<std::uint64_t>(room.size() / block_size, blocks - block);
-        const auto data = std::span(room).first(count * block_size);
-        for (std::uint64_t i = 0; i < count; ++i)
-            prepare(block + i, data.data() + i * block_size);
-        outcome.errors += carry_out(rig, opcode, block, data) ? 0 : 1;
-        for (std::uint64_t i = 0; i < count; ++i)
-            outcome.wrong += look(block + i, data.data() + i * block_size) ? 0 : 1;
-        outcome.bytes += data.size();
-        block += count;
+/// All blocks in order by the first queue, a slot at a time, several at once. `each` gets a block and its bytes, before
+/// they are written or after they were read, and says whether they are right.
+template<class Each>
+class Sweep {
+public:
+    Sweep(Rig& rig, std::uint64_t blocks, std::uint8_t opcode, Each each)
+        : rig_(rig), blocks_(blocks), opcode_(opcode), each_(each) {
+        constexpr unsigned at_once = 8;
+        for (unsigned i = 0; i < std::min(rig.shape().slots, at_once); ++i)
+            pieces_.emplace_back(rig.shape().slot_size);
     }
-    outcome.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    return outcome;
-}
+
+    Outcome run() {
+        const auto start = Clock::now();
+        for (bool serves = true; serves && (next_ < blocks_ || under_way_ != 0);) {
+            serves = rig_.serves(0); // before what it has answered is looked for
+            for (Piece& piece : pieces_) {
+                take(piece);
+                send(piece);
+            }
+            rig_.queue(0).doorbell();
+            std::this_thread::yield();
+        }
+        outcome_.unanswered = under_way_ + (next_ < blocks_ ? 1 : 0);
+        outcome_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+        return outcome_;
+    }
+
+private:
+    /// Blocks side by side, on their way.
+    struct Piece {
+        explicit Piece(std::size_t size) : data(size) {}
+
+        std::vector<std::byte> data;
+        test::Request request;
+        std::atomic<int> status = -1; ///< how it ended
+        bool under_way = false;
+    };
+
+    void look(Piece& piece) {
+        for (std::uint64_t i = 0; i < piece.request.length / block_size; ++i)
+            outcome_.wrong += each_(piece.request.offset / block_size + i, piece.data.data() + i * block_size) ? 0 : 1;
+    }
+
+    void take(Piece& piece) {
+        if (!piece.under_way || piece.status == -1)
+            return;
+        piece.under_way = false;
+        --under_way_;
+        outcome_.bytes += piece.request.length;
+        outcome_.errors += piece.status == VRAMSWAP_STATUS_OK ? 0 : 1;
+        if (opcode_ == VRAMSWAP_OP_READ)
+            look(piece);
+    }
+
+    void send(Piece& piece) {
+        const std::uint64_t count = std::min(piece.data.size() / block_size, blocks_ - next_);
+        const auto tag = piece.under_way || count == 0 ? std::nullopt : rig_.queue(0).take_tag();
+        if (!tag)
+            return;
+        piece.status = -1;
+        piece.request = {
+            .offset = next_ * block_size,
+            .length = static_cast<std::uint32_t>(count * block_size),
+            .opcode = opcode_,
+            .data = piece.data.data(),
+            .end = [](test::Request& one, unsigned /*tag*/,
+                      unsigned how) { *static_cast<std::atomic<int>*>(one.context) = static_cast<int>(how); },
+            .context = &piece.status};
+        if (opcode_ == VRAMSWAP_OP_WRITE)
+            look(piece);
+        piece.under_way = true;
+        ++under_way_;
+        next_ += count;
+        rig_.queue(0).send(*tag, piece.request);
+    }
+
+    Rig& rig_;
+    std::uint64_t blocks_;
+    std::uint8_t opcode_;
+    Each each_;
+    std::deque<Piece> pieces_;
+    std::uint64_t next_ = 0; ///< block
+    std::uint64_t under_way_ = 0;
+    Outcome outcome_;
+};
 
 } // namespace
 
 Outcome fill(Rig& rig, Model& model) {
-    return in_order(
-        rig, model.blocks(), VRAMSWAP_OP_WRITE,
-        [&](std::uint64_t block, std::byte* bytes) { model.write(block, bytes); },
-        [](std::uint64_t /*block*/, const std::byte* /*bytes*/) { return true; });
+    return Sweep(rig, model.blocks(), VRAMSWAP_OP_WRITE,
+                 [&](std::uint64_t block, std::byte* bytes) {
+                     model.write(block, bytes);
+                     return true;
+                 })
+        .run();
 }
 
 Outcome read_all(Rig& rig, const Model& model) {
-    return in_order(
-        rig, model.blocks(), VRAMSWAP_OP_READ, [](std::uint64_t /*block*/, std::byte* /*bytes*/) {},
-        [&](std::uint64_t block, const std::byte* bytes) { return model.is(block, bytes); });
+    return Sweep(rig, model.blocks(), VRAMSWAP_OP_READ,
+                 [&](std::uint64_t block, const std::byte* bytes) { return model.is(block, bytes); })
+        .run();
 }
 
 } // namespace vramswap::bench

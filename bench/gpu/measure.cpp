@@ -28,6 +28,7 @@ struct Case {
     unsigned queues;
     unsigned depth;
     std::uint32_t length;
+    std::chrono::microseconds look = always_look;
 };
 
 std::vector<Case> cases(unsigned queues) {
@@ -41,6 +42,8 @@ std::vector<Case> cases(unsigned queues) {
         }
         all.push_back({"large", mix, 1, 16, 128U << 10});
         all.push_back({"large", mix, 1, 8, 1U << 20});
+        all.push_back({"lone", mix, 1, 1, 4096, usual_look});
+        all.push_back({"random", mix, 1, 32, 4096, usual_look});
     }
     return all;
 }
@@ -60,7 +63,7 @@ Result<Row> measure(const Setting& setting, Engine& engine, Model& model, const 
                           .slots = std::max(depth, 2U),
                           .slot_size = std::max<std::uint32_t>(one.length, 4096),
                           .capacity = setting.capacity},
-                         engine, 100ms);
+                         engine, one.look);
     if (!rig)
         return pass_on(rig);
     const Load load{.mix = one.mix, .depth = depth, .length = one.length, .time = setting.time};
@@ -76,6 +79,7 @@ Result<Row> measure(const Setting& setting, Engine& engine, Model& model, const 
                .queues = one.queues,
                .depth = one.depth,
                .length = one.length,
+               .look = one.look,
                .outcome = std::move(outcome)};
 }
 
@@ -163,10 +167,10 @@ Result<std::vector<Row>> measure_loads(const Setting& setting, bool host) {
         return pass_on(open);
     Model model(setting.capacity);
     {
-        auto rig = Rig::make({.slots = 8, .slot_size = 1U << 20, .capacity = setting.capacity}, **engine, 100ms);
+        auto rig = Rig::make({.slots = 8, .slot_size = 1U << 20, .capacity = setting.capacity}, **engine, always_look);
         if (!rig)
             return pass_on(rig);
-        if (fill(**rig, model).errors != 0)
+        if (!all_right(fill(**rig, model)))
             return fail(EIO, "a write failed");
     }
     std::vector<Row> rows;
@@ -231,7 +235,7 @@ Result<double> measure_idle(const Setting& setting) {
     if (auto open = (*engine)->open(capacity); !open)
         return pass_on(open);
     auto rig = Rig::make({.queues = setting.queues, .slots = 64, .slot_size = 128U << 10, .capacity = capacity},
-                         **engine, 100us);
+                         **engine, usual_look);
     if (!rig)
         return pass_on(rig);
     const auto used = [] {

@@ -18,6 +18,7 @@ struct Row {
     unsigned queues = 1;
     unsigned depth = 1; ///< of all queues together
     std::uint32_t length = 4096;
+    std::chrono::microseconds look{}; ///< the longest that an I/O thread looked for work before it slept
     Outcome outcome;
 };
 

@@ -2,7 +2,9 @@
 #include "rig.hpp"
 
 #include <cerrno>
+#include <ctime>
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -29,14 +31,25 @@ public:
     }
 
     [[nodiscard]] pid_t tid() const noexcept { return tid_; }
+    [[nodiscard]] bool serves() const noexcept { return serves_.load(std::memory_order_acquire); }
+
+    [[nodiscard]] double cpu_seconds() const noexcept {
+        timespec used{};
+        if (::clock_gettime(clock_, &used) != 0)
+            return 0;
+        return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
+    }
 
     void run() noexcept override {
+        (void)::pthread_getcpuclockid(::pthread_self(), &clock_);
         begun_ = lane_->begin();
         const bool able = begun_.has_value();
+        serves_ = able;
         tid_ = ::gettid();
         tid_.notify_one();
         if (able)
             (void)loop_.run(never_);
+        serves_.store(false, std::memory_order_release);
     }
 
     int enter(unsigned /*queue*/, std::uint32_t flags, std::uint32_t sq_head, std::uint32_t spin_us) noexcept override {
@@ -65,6 +78,8 @@ private:
     IoLoop loop_;
     Result<void> begun_;
     std::atomic<pid_t> tid_ = 0;
+    clockid_t clock_ = 0; ///< of the thread's processor time; there once tid_ is
+    std::atomic<bool> serves_ = false;
     std::atomic<bool> never_ = false;
     IoThread thread_;
 };
@@ -106,6 +121,17 @@ std::vector<pid_t> Rig::threads() const {
     for (const auto& worker : workers_)
         tids.push_back(worker->tid());
     return tids;
+}
+
+bool Rig::serves(unsigned index) const noexcept {
+    return workers_[index]->serves();
+}
+
+double Rig::cpu_seconds() const noexcept {
+    double all = 0;
+    for (const auto& worker : workers_)
+        all += worker->cpu_seconds();
+    return all;
 }
 
 } // namespace vramswap::bench

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include <helper/config.hpp>
 #include <helper/engine.hpp>
 #include <helper/io_loop.hpp>
 #include <helper/io_thread.hpp>
@@ -14,6 +16,11 @@
 #include "kernel_half.hpp"
 
 namespace vramswap::bench {
+
+/// How long I/O threads look for work before they sleep: never to sleep while there is anything to do, for what is
+/// measured or checked is the engine and not how the kernel's half wakes a thread; and as the helper does, unasked.
+inline constexpr std::chrono::microseconds always_look{100'000};
+inline const std::chrono::microseconds usual_look = Config{}.spin;
 
 /// A session without a kernel module: the kernel's half of the ring in this process (tests/support/kernel_half.hpp),
 /// and for each queue the helper's own loop in the helper's own kind of thread.
@@ -34,6 +41,13 @@ public:
 
     /// The I/O threads, as the kernel numbers them.
     [[nodiscard]] std::vector<pid_t> threads() const;
+
+    /// Is the queue's I/O thread there? It ends by itself if its lane can do nothing more; what it has not answered
+    /// then is not answered any more.
+    [[nodiscard]] bool serves(unsigned index) const noexcept;
+
+    /// Processor time that the I/O threads have used, and nobody else: seconds.
+    [[nodiscard]] double cpu_seconds() const noexcept;
 
 private:
     class Worker;

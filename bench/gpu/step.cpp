@@ -112,6 +112,7 @@ void pass(Archive& archive, Row& row) {
     archive(row.queues);
     archive(row.depth);
     archive(row.length);
+    archive(row.look);
     archive(row.outcome);
 }
 
