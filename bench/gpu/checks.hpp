@@ -1,37 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include <helper/cuda_engine.hpp>
+#include "setting.hpp"
 
 namespace vramswap::bench {
-
-/// What all of the bench works with.
-struct Setting {
-    std::string libcuda = CudaApi::library_name;
-    std::string gpu;              ///< as for cuda_device_choose
-    std::optional<CudaPath> path; ///< as for CudaEngine::make
-    std::uint64_t capacity = 1ULL << 30;
-    std::chrono::milliseconds time{1000}; ///< of each load
-    unsigned queues = 2;
-};
-
-enum class Verdict : std::uint8_t { ok, failed, skipped };
-
-struct Finding {
-    std::string name;
-    Verdict verdict = Verdict::ok;
-    std::string text; ///< figures, or why
-};
-
-/// An engine with new contents, or with none if `capacity` is 0. Error ENOTSUP if this GPU or driver lacks the path.
-[[nodiscard]] Result<std::unique_ptr<CudaEngine>> make_cuda(const Setting& setting, std::uint64_t capacity);
 
 /// Random requests of random lengths against a model of every byte.
 [[nodiscard]] Finding check_every_byte(const Setting& setting);

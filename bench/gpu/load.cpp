@@ -220,6 +220,7 @@ Outcome run(Rig& rig, const Load& load, Model& model) {
     const auto start = Clock::now();
     {
         std::vector<std::jthread> drivers;
+        drivers.reserve(rig.shape().queues);
         for (unsigned index = 0; index < rig.shape().queues; ++index)
             drivers.emplace_back([&, index] { drive(rig, index, load, model, outcomes[index]); });
     }

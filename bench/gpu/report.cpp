@@ -8,43 +8,8 @@
 namespace vramswap::bench {
 namespace {
 
-const char* word(Mix mix) {
-    switch (mix) {
-    case Mix::read:
-        return "read";
-    case Mix::write:
-        return "write";
-    case Mix::any:
-        break;
-    }
-    return "any";
-}
-
 double us(std::uint64_t ns) {
     return static_cast<double>(ns) / 1000;
-}
-
-std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (const char one : text) {
-        if (one == '"' || one == '\\')
-            out += '\\';
-        if (static_cast<unsigned char>(one) >= ' ')
-            out += one;
-    }
-    return out + '"';
-}
-
-/// Elements that are made already, in brackets.
-std::string listed(const std::vector<std::string>& elements) {
-    return fmt::format("[{}]", fmt::join(elements, ",\n    "));
-}
-
-template<class Things, class Make>
-std::string list_of(const Things& things, Make make) {
-    std::vector<std::string> elements;
-    std::ranges::transform(things, std::back_inserter(elements), make);
-    return listed(elements);
 }
 
 std::string row_markdown(const Row& row) {
@@ -56,15 +21,100 @@ std::string row_markdown(const Row& row) {
                        out.bytes == 0 ? 0 : out.helper_cpu_seconds / (static_cast<double>(out.bytes) / 1e9));
 }
 
-constexpr const char* through_the_ring =
-    "\n## Through the ring\n\nEvery byte that came back was compared. Spin is the longest that an I/O thread looks for "
-    "work before it sleeps: 100000 us, with which it hardly ever does, and the helper's default. Processor time is of "
-    "the helper's I/O threads (what the kernel module would copy and complete in them included), neither of those that "
-    "make the load and compare the bytes nor of the driver's own.\n\n"
-    "| engine | load | length | queues | depth | spin us | p50 us | p99 us | p99.9 us | kIOPS | GB/s | helper CPU s/GB "
-    "|\n|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+/// What failed and what was skipped, by name: nobody shall take the rest for all.
+std::string short_of_ok(const Report& report) {
+    std::string failed;
+    std::string skipped;
+    for (const Finding& one : report.findings)
+        if (one.verdict != Verdict::ok)
+            (one.verdict == Verdict::failed ? failed : skipped) += fmt::format("- {}: {}\n", one.name, one.text);
+    for (const std::string& trouble : report.troubles)
+        failed += fmt::format("- {}\n", trouble);
+    std::string text;
+    if (!failed.empty())
+        text += "**Failed:**\n\n" + failed + "\n";
+    if (!skipped.empty())
+        text += "**Skipped, and so not settled by this run:**\n\n" + skipped + "\n";
+    return text;
+}
+
+std::string raw_markdown(const Report& report) {
+    if (report.raw.empty())
+        return {};
+    std::string text = "\n## Raw copies\n\n| copies | GB/s | thousand a second | p50 us | p99 us | PCIe meanwhile |\n"
+                       "|---|---|---|---|---|---|\n";
+    for (const Raw& one : report.raw)
+        text += fmt::format("| {} | {:.2f} | {:.1f} | {} | {} | {} |\n", one.what, one.bytes_per_second / 1e9,
+                            one.per_second / 1000, one.p50_ns == 0 ? "" : fmt::format("{:.1f}", us(one.p50_ns)),
+                            one.p99_ns == 0 ? "" : fmt::format("{:.1f}", us(one.p99_ns)), one.link);
+    return text;
+}
+
+std::string crossover_markdown(const Report& report) {
+    if (report.crossover.empty())
+        return {};
+    std::string text =
+        "\n## Pages at once\n\nUntil all are known to be there, us, as the engine measures it at start.\n\n"
+        "| path |";
+    for (std::size_t size = 0; size < CudaPaths::sizes; ++size)
+        text += fmt::format(" {} |", 1U << size);
+    text += "\n|---|";
+    for (std::size_t size = 0; size < CudaPaths::sizes; ++size)
+        text += "---|";
+    for (const auto times : {&Crossover::reads, &Crossover::writes})
+        for (const Crossover& one : report.crossover) {
+            text += fmt::format("\n| {}, {} |", one.path, times == &Crossover::reads ? "read" : "write");
+            for (const std::uint64_t ns : one.*times)
+                text += ns == 0 ? " |" : fmt::format(" {:.1f} |", us(ns));
+        }
+    return text + "\n";
+}
+
+std::string rows_markdown(const Report& report) {
+    if (report.rows.empty())
+        return {};
+    std::string text =
+        "\n## Through the ring\n\nEvery byte that came back was compared. Spin is the longest that an I/O thread looks "
+        "for work before it sleeps: 100000 us, with which it hardly ever does, and the helper's default. Processor "
+        "time "
+        "is of the helper's I/O threads (what the kernel module would copy and complete in them included), neither of "
+        "those that make the load and compare the bytes nor of the driver's own.\n\n"
+        "| engine | load | length | queues | depth | spin us | p50 us | p99 us | p99.9 us | kIOPS | GB/s | helper CPU "
+        "s/GB |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    for (const Row& row : report.rows)
+        text += row_markdown(row);
+    if (!report.choice.empty())
+        text += fmt::format("\nIn the rows of cuda auto {}.\n", report.choice);
+    return text;
+}
+
+std::string findings_markdown(const Report& report) {
+    if (report.findings.empty())
+        return {};
+    std::string text = "\n## Checks\n\n| check | | |\n|---|---|---|\n";
+    for (const Finding& one : report.findings)
+        text += fmt::format("| {} | {} | {} |\n", one.name, word(one.verdict), one.text);
+    return text +
+           "\nOf system calls: a sleep is on the ring's own word, where the kernel module lets an I/O thread sleep in "
+           "ENTER. A nap is the helper's while the GPU takes long; the driver's would not be told from it. Futexes "
+           "on any other word are locks and wake-ups among the threads of the process. They do not reach the "
+           "driver in the kernel and fail no check, but a wait is for another thread, which may be waiting for "
+           "memory: none should be there. (The fake driver is made of threads and locks.)\n";
+}
 
 } // namespace
+
+const char* word(Mix mix) {
+    switch (mix) {
+    case Mix::read:
+        return "read";
+    case Mix::write:
+        return "write";
+    case Mix::any:
+        break;
+    }
+    return "any";
+}
 
 const char* word(Verdict verdict) {
     switch (verdict) {
@@ -78,68 +128,30 @@ const char* word(Verdict verdict) {
     return "skipped";
 }
 
-bool passed(const Report& report) {
-    return report.troubles.empty() && !report.findings.empty() && !report.rows.empty() &&
-           std::ranges::none_of(report.findings, [](const Finding& one) { return one.verdict == Verdict::failed; }) &&
-           std::ranges::all_of(report.rows, [](const Row& row) { return all_right(row.outcome); });
+Verdict verdict(const Report& report) {
+    const auto any = [&](Verdict verdict) {
+        return std::ranges::any_of(report.findings, [&](const Finding& one) { return one.verdict == verdict; });
+    };
+    const bool empty = report.only.empty() && (report.findings.empty() || report.rows.empty());
+    if (!report.troubles.empty() || empty || any(Verdict::failed) ||
+        !std::ranges::all_of(report.rows, [](const Row& row) { return all_right(row.outcome); }))
+        return Verdict::failed;
+    return any(Verdict::skipped) ? Verdict::skipped : Verdict::ok;
 }
 
 std::string to_markdown(const Report& report) {
     std::string text =
         report.fake ? "**No GPU: the fake libcuda of the project's tests. Its times mean nothing.**\n\n" : "";
     text += "# The CUDA engine on a GPU\n\n";
+    if (!report.only.empty())
+        text += fmt::format("**A part of the bench: `--only {}`.**\n\n", report.only);
+    text += short_of_ok(report);
     for (const auto& [key, value] : report.hardware)
         text += fmt::format("- {}: {}\n", key, value);
-    text += "\n## Checks\n\n| check | | |\n|---|---|---|\n";
-    for (const Finding& one : report.findings)
-        text += fmt::format("| {} | {} | {} |\n", one.name, word(one.verdict), one.text);
-    text += "\n## Raw copies\n\n| copies | GB/s | thousand a second | p50 us | p99 us |\n|---|---|---|---|---|\n";
-    for (const Raw& one : report.raw)
-        text += fmt::format("| {} | {:.2f} | {:.1f} | {:.1f} | {:.1f} |\n", one.what, one.bytes_per_second / 1e9,
-                            one.per_second / 1000, us(one.p50_ns), us(one.p99_ns));
-    text += through_the_ring;
-    for (const Row& row : report.rows)
-        text += row_markdown(row);
-    if (!report.choice.empty())
-        text += fmt::format("\nWithout --cuda-path: {}.\n", report.choice);
+    text += findings_markdown(report) + raw_markdown(report) + crossover_markdown(report) + rows_markdown(report);
     if (report.idle)
         text += fmt::format("\nIdle: {:.4f} of a processor.\n", *report.idle);
-    for (const std::string& trouble : report.troubles)
-        text += fmt::format("\nNot measured: {}\n", trouble);
     return text;
-}
-
-std::string to_json(const Report& report) {
-    const auto hardware = list_of(report.hardware, [](const auto& one) {
-        return fmt::format("{{{}: {}}}", quoted(one.first), quoted(one.second));
-    });
-    const auto findings = list_of(report.findings, [](const Finding& one) {
-        return fmt::format("{{\"check\": {}, \"verdict\": {}, \"text\": {}}}", quoted(one.name),
-                           quoted(word(one.verdict)), quoted(one.text));
-    });
-    const auto raw = list_of(report.raw, [](const Raw& one) {
-        return fmt::format("{{\"what\": {}, \"bytes_per_second\": {:.0f}, \"per_second\": {:.0f}, \"p50_ns\": {}, "
-                           "\"p99_ns\": {}}}",
-                           quoted(one.what), one.bytes_per_second, one.per_second, one.p50_ns, one.p99_ns);
-    });
-    const auto rows = list_of(report.rows, [](const Row& row) {
-        const Outcome& out = row.outcome;
-        return fmt::format(
-            "{{\"engine\": {}, \"what\": {}, \"op\": {}, \"length\": {}, \"queues\": {}, \"depth\": {}, "
-            "\"spin_us\": {}, \"requests\": {}, \"per_second\": {:.0f}, \"bytes_per_second\": {:.0f}, \"p50_ns\": {}, "
-            "\"p99_ns\": {}, \"p999_ns\": {}, \"helper_cpu_seconds\": {:.4f}, "
-            "\"seconds\": {:.4f}, \"wrong\": {}, \"errors\": {}, \"unanswered\": {}}}",
-            quoted(row.engine), quoted(row.what), quoted(word(row.mix)), row.length, row.queues, row.depth,
-            row.look.count(), out.latency.count(), out.per_second(), out.bytes_per_second(), out.latency.quantile(0.5),
-            out.latency.quantile(0.99), out.latency.quantile(0.999), out.helper_cpu_seconds, out.seconds, out.wrong,
-            out.errors, out.unanswered);
-    });
-    const auto troubles = list_of(report.troubles, quoted);
-    return fmt::format("{{\n  \"fake\": {},\n  \"hardware\": {},\n  \"checks\": {},\n  \"raw\": {},\n  \"loads\": {},\n"
-                       "  \"choice\": {},\n"
-                       "  \"idle_cpu\": {},\n  \"not_measured\": {}\n}}\n",
-                       report.fake, hardware, findings, raw, rows, quoted(report.choice),
-                       report.idle ? fmt::format("{:.5f}", *report.idle) : "null", troubles);
 }
 
 } // namespace vramswap::bench

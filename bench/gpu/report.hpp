@@ -14,11 +14,13 @@ namespace vramswap::bench {
 /// All that came out.
 struct Report {
     bool fake = false; ///< there was no GPU
+    std::string only;  ///< what the names of all steps have that were taken; empty: there are all
     std::vector<std::pair<std::string, std::string>> hardware;
     std::vector<Finding> findings;
     std::vector<Raw> raw;
-    std::string choice; ///< what the engine finds best
+    std::vector<Crossover> crossover;
     std::vector<Row> rows;
+    std::string choice; ///< what the engine took for the rows without a path, and why
     std::optional<double> idle;
     std::vector<std::string> troubles; ///< what could not be measured, and why
 };
@@ -28,8 +30,9 @@ struct Report {
 
 /// As reports have it.
 [[nodiscard]] const char* word(Verdict verdict);
+[[nodiscard]] const char* word(Mix mix);
 
-/// Everything right that was looked at?
-[[nodiscard]] bool passed(const Report& report);
+/// Of all together: something failed or could not be measured; else, something was not looked at; else ok.
+[[nodiscard]] Verdict verdict(const Report& report);
 
 } // namespace vramswap::bench

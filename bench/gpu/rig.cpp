@@ -118,6 +118,7 @@ Result<std::unique_ptr<Rig>> Rig::make(const test::Shape& shape, Engine& engine,
 
 std::vector<pid_t> Rig::threads() const {
     std::vector<pid_t> tids;
+    tids.reserve(workers_.size());
     for (const auto& worker : workers_)
         tids.push_back(worker->tid());
     return tids;

@@ -21,6 +21,8 @@
 #include <helper/error.hpp>
 #include <helper/fd.hpp>
 
+#include "children.hpp"
+
 namespace vramswap::bench {
 namespace {
 
@@ -102,6 +104,14 @@ void pass(Archive& archive, Raw& raw) {
     archive(raw.per_second);
     archive(raw.p50_ns);
     archive(raw.p99_ns);
+    archive(raw.link);
+}
+
+template<class Archive>
+void pass(Archive& archive, Crossover& one) {
+    archive(one.path);
+    archive(one.reads);
+    archive(one.writes);
 }
 
 template<class Archive>
@@ -131,6 +141,7 @@ void pass(Archive& archive, Report& report) {
     pass(archive, report.hardware);
     pass(archive, report.findings);
     pass(archive, report.raw);
+    pass(archive, report.crossover);
     pass(archive, report.rows);
     pass(archive, report.troubles);
 }
@@ -149,6 +160,7 @@ void add(Report& to, Report& part) {
     append(to.hardware, part.hardware);
     append(to.findings, part.findings);
     append(to.raw, part.raw);
+    append(to.crossover, part.crossover);
     append(to.rows, part.rows);
     append(to.troubles, part.troubles);
 }
@@ -198,8 +210,7 @@ std::optional<int> wait_for_child(pid_t child, int from, Clock::time_point until
         drain(from, bytes);
         if (Clock::now() < until)
             continue;
-        (void)::kill(child, SIGKILL);
-        (void)::waitpid(child, &status, 0);
+        end(child);
         return std::nullopt;
     }
     drain(from, bytes);
