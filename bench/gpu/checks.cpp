@@ -3,19 +3,42 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include <linux/if_packet.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include <helper/fd.hpp>
+#include <helper/lowmem.hpp>
 
 #include "load.hpp"
 
 namespace vramswap::bench {
+namespace {
+
+/// Of this process, as /proc tells it. `key`: "VmRSS:" and such.
+std::uint64_t memory_mib(const std::string& key) {
+    std::ifstream file("/proc/self/status");
+    for (std::string word; file >> word;)
+        if (word == key) {
+            std::uint64_t kib = 0;
+            file >> kib;
+            return kib >> 10;
+        }
+    return 0;
+}
+
+bool may_lock() {
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY;
+}
+
+} // namespace
 
 Finding check_every_byte(const Setting& setting) {
     const std::string name = by_path(setting, "random requests against a model of every byte");
@@ -88,6 +111,28 @@ Finding check_start(const Setting& setting) {
     return {.name = name,
             .text = fmt::format("driver, context and {} MiB zeroed: {} ms; lanes warmed up: {} ms",
                                 setting.capacity >> 20, ms(stored - start), ms(Clock::now() - stored))};
+}
+
+Finding check_memory(const Setting& setting) {
+    const std::string name = "a session works with all its memory locked";
+    auto engine = make_cuda(setting, setting.capacity);
+    if (!engine)
+        return not_ok(name, engine.error());
+    auto rig = Rig::make(shape_of(setting, setting.capacity), **engine, always_look);
+    if (!rig)
+        return not_ok(name, rig.error());
+    const std::uint64_t before = memory_mib("VmRSS:");
+    if (const auto locked = lowmem::lock_memory(); !locked)
+        return {
+            .name = name, .verdict = may_lock() ? Verdict::failed : Verdict::skipped, .text = locked.error().message};
+    const std::uint64_t after = memory_mib("VmRSS:");
+    Model model(setting.capacity);
+    const Outcome outcome =
+        run(**rig, {.mix = Mix::any, .depth = 64, .length = 128U << 10, .time = setting.time}, model);
+    return {.name = name,
+            .verdict = all_right(outcome) ? Verdict::ok : Verdict::failed,
+            .text = fmt::format("{} MiB of RAM before, {} when locked, {} under load; {} MiB of addresses", before,
+                                after, memory_mib("VmRSS:"), memory_mib("VmSize:"))};
 }
 
 } // namespace vramswap::bench

@@ -110,9 +110,11 @@ void Bench::loads(std::optional<CudaPath> path, bool host) {
 bool Bench::run() {
     step("hardware", [&](Report& report) { describe(setting_, report); });
     check("killed", check_killed, {});
+    check("killed, unheld", check_killed_unheld, {});
     for (const auto& path : all_paths)
         check("system calls", check_system_calls, path);
     check("start", check_start, {});
+    check("memory", check_memory, {});
     for (const auto& path : all_paths)
         check("every byte", check_every_byte, path);
     check("registration", check_registration, CudaPath::engine);
@@ -122,6 +124,9 @@ bool Bench::run() {
         loads(path, false);
     loads({}, true);
     measure("idling", &Report::idle, [&] { return measure_idle(setting_); });
+    // Last, in case that a GPU does not get over it.
+    for (const auto& path : all_paths)
+        check("broken", check_broken, path);
     return written_;
 }
 
