@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "plan.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -71,8 +72,9 @@ void Bench::tell(const std::string& what, const Report& before) const {
     for (std::size_t i = before.findings.size(); i < report_.findings.size(); ++i)
         fmt::print("  {}: {}: {}\n", word(report_.findings[i].verdict), report_.findings[i].name,
                    report_.findings[i].text);
-    if (report_.rows.size() != before.rows.size())
-        fmt::print("  {} loads measured\n", report_.rows.size() - before.rows.size());
+    if (const auto rows = report_.rows.size() + report_.beside.size() - before.rows.size() - before.beside.size();
+        rows != 0)
+        fmt::print("  {} loads measured\n", rows);
     for (std::size_t i = before.troubles.size(); i < report_.troubles.size(); ++i)
         fmt::print("  FAILED: {}\n", report_.troubles[i]);
     (void)std::fflush(stdout);
@@ -107,6 +109,18 @@ void Bench::loads(std::optional<CudaPath> path, bool host) {
     });
 }
 
+void Bench::beside(std::optional<CudaPath> path) {
+    const std::string what = fmt::format("neighbour ({})", path_text(path));
+    step(what, [&](Report& report) {
+        auto measured = measure_beside(with(path));
+        if (!measured)
+            return explain(what, measured.error(), report);
+        if (!std::ranges::all_of(*measured, &Beside::right))
+            report.troubles.push_back(fmt::format("{}: blocks wrong, or requests that failed", what));
+        report.beside = std::move(*measured);
+    });
+}
+
 bool Bench::run() {
     step("hardware", [&](Report& report) { describe(setting_, report); });
     check("killed", check_killed, {});
@@ -123,6 +137,8 @@ bool Bench::run() {
     for (const auto& path : all_paths)
         loads(path, false);
     loads({}, true);
+    for (const auto& path : all_paths)
+        beside(path);
     measure("idling", &Report::idle, [&] { return measure_idle(setting_); });
     // Last, in case that a GPU does not get over it.
     for (const auto& path : all_paths)

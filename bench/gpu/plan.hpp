@@ -29,6 +29,7 @@ private:
     void step(const std::string& what, const std::function<void(Report&)>& work);
     void check(const char* what, Finding (*look)(const Setting&), std::optional<CudaPath> path);
     void loads(std::optional<CudaPath> path, bool host);
+    void beside(std::optional<CudaPath> path);
     void tell(const std::string& what, const Report& before) const;
 
     template<class Place, class Measure>

@@ -70,6 +70,30 @@ std::string crossover_markdown(const Report& report) {
     return text + "\n";
 }
 
+/// By how much less, of a hundred.
+std::string slower(double with, double without) {
+    return without == 0 ? "?" : fmt::format("{:.1f} %", 100 * (1 - with / without));
+}
+
+std::string beside_markdown(const Report& report) {
+    if (report.beside.empty())
+        return {};
+    std::string text =
+        "\n## Beside another process\n\nOn the same GPU, in a context of its own. How much slower the neighbour is "
+        "beside "
+        "our session at rest, how much beside our load, and our load beside it; each compared with itself alone.\n\n"
+        "| engine | load | length | depth | neighbour | its turns a second | slower: at rest | slower: under load | "
+        "our "
+        "kIOPS | slower | p99 us | p99 us beside it |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    for (const Beside& one : report.beside)
+        text += fmt::format("| {} | {} {} | {} KiB | {} | {} | {:.0f} | {} | {} | {:.0f} | {} | {:.1f} | {:.1f} |\n",
+                            one.engine, one.what, word(one.mix), one.length >> 10, one.depth, one.neighbour,
+                            one.turns_alone, slower(one.turns_idle, one.turns_alone),
+                            slower(one.turns_loaded, one.turns_alone), one.ours_alone / 1000,
+                            slower(one.ours_beside, one.ours_alone), us(one.p99_alone_ns), us(one.p99_beside_ns));
+    return text;
+}
+
 std::string rows_markdown(const Report& report) {
     if (report.rows.empty())
         return {};
@@ -134,7 +158,8 @@ Verdict verdict(const Report& report) {
     };
     const bool empty = report.only.empty() && (report.findings.empty() || report.rows.empty());
     if (!report.troubles.empty() || empty || any(Verdict::failed) ||
-        !std::ranges::all_of(report.rows, [](const Row& row) { return all_right(row.outcome); }))
+        !std::ranges::all_of(report.rows, [](const Row& row) { return all_right(row.outcome); }) ||
+        !std::ranges::all_of(report.beside, &Beside::right))
         return Verdict::failed;
     return any(Verdict::skipped) ? Verdict::skipped : Verdict::ok;
 }
@@ -148,7 +173,8 @@ std::string to_markdown(const Report& report) {
     text += short_of_ok(report);
     for (const auto& [key, value] : report.hardware)
         text += fmt::format("- {}: {}\n", key, value);
-    text += findings_markdown(report) + raw_markdown(report) + crossover_markdown(report) + rows_markdown(report);
+    text += findings_markdown(report) + raw_markdown(report) + crossover_markdown(report) + rows_markdown(report) +
+            beside_markdown(report);
     if (report.idle)
         text += fmt::format("\nIdle: {:.4f} of a processor.\n", *report.idle);
     return text;

@@ -8,6 +8,7 @@
 
 #include "checks.hpp"
 #include "measure.hpp"
+#include "neighbour.hpp"
 
 namespace vramswap::bench {
 
@@ -21,6 +22,7 @@ struct Report {
     std::vector<Crossover> crossover;
     std::vector<Row> rows;
     std::string choice; ///< what the engine took for the rows without a path, and why
+    std::vector<Beside> beside;
     std::optional<double> idle;
     std::vector<std::string> troubles; ///< what could not be measured, and why
 };

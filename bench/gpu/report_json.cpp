@@ -59,12 +59,23 @@ std::string to_json(const Report& report) {
             out.latency.quantile(0.99), out.latency.quantile(0.999), out.helper_cpu_seconds, out.seconds, out.wrong,
             out.errors, out.unanswered);
     });
+    const auto beside = list_of(report.beside, [](const Beside& one) {
+        return fmt::format(
+            "{{\"engine\": {}, \"neighbour\": {}, \"what\": {}, \"op\": {}, \"length\": {}, \"depth\": {}, "
+            "\"turns_alone\": {:.1f}, \"turns_idle\": {:.1f}, \"turns_loaded\": {:.1f}, "
+            "\"ours_alone\": {:.0f}, \"ours_beside\": {:.0f}, \"p99_alone_ns\": {}, "
+            "\"p99_beside_ns\": {}, \"right\": {}}}",
+            quoted(one.engine), quoted(one.neighbour), quoted(one.what), quoted(word(one.mix)), one.length, one.depth,
+            one.turns_alone, one.turns_idle, one.turns_loaded, one.ours_alone, one.ours_beside, one.p99_alone_ns,
+            one.p99_beside_ns, one.right);
+    });
     const auto troubles = list_of(report.troubles, quoted);
     return fmt::format("{{\n  \"fake\": {},\n  \"only\": {},\n  \"hardware\": {},\n  \"checks\": {},\n  \"raw\": {},\n"
-                       "  \"crossover\": {},\n  \"loads\": {},\n  \"choice\": {},\n"
+                       "  \"crossover\": {},\n  \"loads\": {},\n  \"choice\": {},\n  \"beside\": {},\n"
                        "  \"idle_cpu\": {},\n  \"not_measured\": {}\n}}\n",
                        report.fake, quoted(report.only), hardware, findings, raw, crossover, rows,
-                       quoted(report.choice), report.idle ? fmt::format("{:.5f}", *report.idle) : "null", troubles);
+                       quoted(report.choice), beside, report.idle ? fmt::format("{:.5f}", *report.idle) : "null",
+                       troubles);
 }
 
 } // namespace vramswap::bench

@@ -126,6 +126,22 @@ void pass(Archive& archive, Row& row) {
     archive(row.outcome);
 }
 
+template<class Archive>
+void pass(Archive& archive, Beside& one) {
+    archive(one.engine);
+    archive(one.neighbour);
+    archive(one.what);
+    archive(one.mix);
+    archive(one.length);
+    archive(one.depth);
+    for (double* const figure :
+         {&one.turns_alone, &one.turns_idle, &one.turns_loaded, &one.ours_alone, &one.ours_beside})
+        archive(*figure);
+    archive(one.p99_alone_ns);
+    archive(one.p99_beside_ns);
+    archive(one.right);
+}
+
 template<class Archive, class T>
 void pass(Archive& archive, std::vector<T>& all) {
     all.resize(archive.size(all.size()));
@@ -143,6 +159,7 @@ void pass(Archive& archive, Report& report) {
     pass(archive, report.raw);
     pass(archive, report.crossover);
     pass(archive, report.rows);
+    pass(archive, report.beside);
     pass(archive, report.troubles);
 }
 
@@ -162,6 +179,7 @@ void add(Report& to, Report& part) {
     append(to.raw, part.raw);
     append(to.crossover, part.crossover);
     append(to.rows, part.rows);
+    append(to.beside, part.beside);
     append(to.troubles, part.troubles);
 }
 
