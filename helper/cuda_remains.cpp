@@ -16,66 +16,68 @@ namespace {
 
 using cuda::Code;
 
-/// What it takes to overwrite one chunk after the other; in the order of its making. Does not move.
-struct Means {
+/// A GPU of which this thread has a context. Does not move.
+struct Reach {
+    Reach(const CudaApi& driver, CudaGpu found) : api(driver), gpu(std::move(found)) {}
+
     CudaApi api;
     CudaGpu gpu;
-    std::optional<CudaContext> context; ///< none if the thread has one
-    std::optional<CudaRange> range;
-    std::optional<CudaChunk> chunk;
-    std::optional<CudaErrands> errands;
+    std::optional<CudaContext> context; ///< none if the thread had one
 };
 
-Result<void> have_context(Means& means) {
+/// What it takes to overwrite one chunk after the other.
+struct Means {
+    std::unique_ptr<Reach> reach;
+    CudaRange range; ///< for the largest
+    std::unique_ptr<CudaChunk> chunk;
+    CudaErrands errands;
+};
+
+bool has_context(const Reach& reach) {
     cuda::Device device = 0;
-    if (means.api.CtxGetDevice(&device) == Code::success && device == means.gpu.device)
-        return {};
-    auto context = CudaContext::make(means.api, means.gpu);
-    if (!context)
-        return pass_on(context);
-    means.context.emplace(std::move(*context));
-    return {};
+    return reach.api.CtxGetDevice(&device) == Code::success && device == reach.gpu.device;
 }
 
-/// With a context, but no addresses yet.
-Result<std::unique_ptr<Means>> make_means(const std::string& gpu, const std::string& libcuda) {
+Result<std::unique_ptr<Reach>> reach_gpu(const std::string& name, const std::string& libcuda) {
     auto api = CudaApi::load(libcuda);
     if (!api)
         return pass_on(api);
-    auto found = cuda_device_find(*api, gpu);
-    if (!found)
-        return pass_on(found);
-    std::unique_ptr<Means> means(new Means{.api = *api, .gpu = std::move(*found)});
-    if (auto context = have_context(*means); !context)
+    auto gpu = cuda_device_find(*api, name);
+    if (!gpu)
+        return pass_on(gpu);
+    auto reach = std::make_unique<Reach>(*api, std::move(*gpu));
+    if (has_context(*reach))
+        return reach;
+    auto context = CudaContext::make(reach->api, reach->gpu);
+    if (!context)
         return pass_on(context);
-    return means;
+    reach->context.emplace(std::move(*context));
+    return reach;
 }
 
 /// For chunks of so many bytes and smaller ones.
-Result<void> prepare(Means& means, std::uint64_t size) {
-    auto range = CudaRange::make(means.api, size);
+Result<std::unique_ptr<Means>> make_means(std::unique_ptr<Reach> reach, std::uint64_t size) {
+    auto range = CudaRange::make(reach->api, size);
     if (!range)
         return pass_on(range);
-    means.range.emplace(std::move(*range));
-    auto errands = CudaErrands::make(means.api);
+    auto errands = CudaErrands::make(reach->api);
     if (!errands)
         return pass_on(errands);
-    means.errands.emplace(std::move(*errands));
-    return {};
+    return std::make_unique<Means>(std::move(reach), std::move(*range), nullptr, std::move(*errands));
 }
 
 Result<void> erase_chunk(Means& means, CudaStore::Remains& remains) {
     if (!remains.fd)
         return fail(ENOENT, "it was not kept");
-    if (means.errands->hung())
-        return means.errands->zero(means.range->address(), remains.size); // which only says so
-    auto chunk =
-        CudaChunk::adopt(means.api, means.gpu.device, means.range->address(), remains.size, std::move(remains.fd));
-    if (!chunk)
-        return pass_on(chunk);
-    means.chunk.emplace(std::move(*chunk));
-    auto erased = means.errands->zero(means.chunk->address(), means.chunk->size());
-    if (!means.errands->hung())
+    if (means.errands.hung())
+        return means.errands.zero(means.range.address(), remains.size); // which only says so
+    auto adopted = CudaChunk::adopt(means.reach->api, means.reach->gpu.device, means.range.address(), remains.size,
+                                    std::move(remains.fd));
+    if (!adopted)
+        return pass_on(adopted);
+    means.chunk = std::make_unique<CudaChunk>(std::move(*adopted));
+    auto erased = means.errands.zero(means.chunk->address(), means.chunk->size());
+    if (!means.errands.hung())
         means.chunk.reset();
     return erased;
 }
@@ -88,15 +90,16 @@ std::unexpected<Error> nothing_erased(const Error& why) {
 
 Result<void> cuda_remains_erase(const std::string& gpu, std::uint64_t capacity, std::vector<InheritedFd>& inherited,
                                 const std::string& libcuda) {
-    auto means = make_means(gpu, libcuda);
-    if (!means)
-        return nothing_erased(means.error());
-    auto remains = CudaStore::take_remains((*means)->api, (*means)->gpu, capacity, inherited);
+    auto reach = reach_gpu(gpu, libcuda);
+    if (!reach)
+        return nothing_erased(reach.error());
+    auto remains = CudaStore::take_remains((*reach)->api, (*reach)->gpu, capacity, inherited);
     if (!remains)
         return nothing_erased(remains.error());
     const auto largest = std::ranges::max_element(*remains, {}, &CudaStore::Remains::size);
-    if (auto prepared = prepare(**means, largest->size); !prepared)
-        return nothing_erased(prepared.error());
+    auto means = make_means(std::move(*reach), largest->size);
+    if (!means)
+        return nothing_erased(means.error());
     int code = 0;
     std::map<std::string, unsigned> left; // so many chunks for this reason
     for (CudaStore::Remains& one : *remains)
@@ -104,7 +107,7 @@ Result<void> cuda_remains_erase(const std::string& gpu, std::uint64_t capacity, 
             ++left[erased.error().message];
             code = erased.error().code;
         }
-    if ((*means)->errands->hung())
+    if ((*means)->errands.hung())
         (void)means->release(); // NOLINT(bugprone-unused-return-value): the GPU may be at it still
     if (left.empty())
         return {};

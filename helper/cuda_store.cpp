@@ -193,6 +193,7 @@ Result<std::vector<CudaStore::Remains>> CudaStore::take_remains(const CudaApi& a
     if (!map)
         return pass_on(map);
     std::vector<Remains> remains;
+    remains.reserve(map->count);
     for (unsigned i = 0; i < map->count; ++i)
         remains.push_back({.fd = take(inherited, chunk_name_of(i)), .size = map->size_of(i)});
     return remains;
