@@ -71,6 +71,10 @@ constexpr std::array setting_options{
                   "program), poll\n(a program that never ends: quickest, but it occupies part\nof the GPU and keeps it "
                   "awake), or auto: measured at start,\nwithout poll (default)"},
     SettingOption{
+        "--checksums", "checksums", "auto|yes|no",
+        "Keep a checksum of each block, and fail a read of other\nbytes than were written (default: auto, on GPUs "
+        "whose\nmemory has no error correction)"},
+    SettingOption{
         "--store", "store", "PATH",
         "File or memory device behind the host engine (hugetlbfs,\nDAX, a PCI BAR), overwritten (default: own "
         "memory)"},

@@ -31,6 +31,7 @@ struct Config {
     EngineChoice engine = EngineChoice::automatic;
     std::string gpu;                     ///< index, UUID or PCI address for the CUDA engine; empty: the first
     std::optional<CudaPath> cuda_path;   ///< how the CUDA engine copies; none: as it finds best
+    std::optional<bool> checksums;       ///< none: where memory does not correct its own errors
     std::string store;                   ///< path of the file or device behind the host engine; empty: a memfd
     std::chrono::microseconds spin{100}; ///< the longest that an I/O thread looks for work before it sleeps
     std::chrono::seconds wait_device{5}; ///< how long to wait for the control device to be free

@@ -56,6 +56,9 @@ public:
     /// Of the GPU, for `make` in a successor.
     [[nodiscard]] std::string uuid() const { return cuda_uuid_text(gpu_.uuid); }
 
+    /// Does the GPU's memory notice when a bit of it flips?
+    [[nodiscard]] bool has_ecc() const { return cuda_device_attribute(api_, gpu_, cuda::Attribute::ecc_enabled) != 0; }
+
     [[nodiscard]] std::string label() const override;
     [[nodiscard]] Result<void> open(std::uint64_t capacity) override;
     [[nodiscard]] Result<void> adopt(std::uint64_t capacity, std::vector<InheritedFd>& inherited) override;

@@ -64,6 +64,7 @@ enum class Attribute : std::uint32_t {
     kernel_exec_timeout = 17,     // CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT
     integrated = 18,              // CU_DEVICE_ATTRIBUTE_INTEGRATED
     compute_mode = 20,            // CU_DEVICE_ATTRIBUTE_COMPUTE_MODE
+    ecc_enabled = 32,             // CU_DEVICE_ATTRIBUTE_ECC_ENABLED
     host_register_supported = 99, // CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED
     virtual_memory = 102,         // CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED
     posix_fd_handles = 103,       // CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED

@@ -62,11 +62,11 @@ private:
     // Live.
     [[nodiscard]] Result<Verdict> serve();
     void settle();
-    [[nodiscard]] Result<bool> try_stop();
+    [[nodiscard]] std::optional<Verdict> try_stop();
     [[nodiscard]] Result<std::optional<Verdict>> session_ended();
     [[nodiscard]] Result<void> attach_again();
     [[nodiscard]] Result<void> attach_again_once();
-    void give_up_contents();
+    [[nodiscard]] Verdict give_up_contents();
     [[nodiscard]] bool stop_requested(std::chrono::milliseconds wait) const;
     [[nodiscard]] std::string serving_text() const;
 

@@ -135,6 +135,12 @@ public:
     /// The contents are given up for good, and no transfer is under way: overwrites what the next user of the memory
     /// could read. Without contents it does nothing.
     [[nodiscard]] virtual Result<void> erase() { return {}; }
+
+    /// Readable when there is something to tell while the device is served; negative: never. The engine's own.
+    [[nodiscard]] virtual int alarm_fd() const noexcept { return -1; }
+
+    /// What there is to tell, for people, and no more of it until there is again.
+    [[nodiscard]] virtual std::string alarm() { return {}; }
 };
 
 } // namespace vramswap

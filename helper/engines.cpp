@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "checksum_engine.hpp"
 #include "cuda_engine.hpp"
 #include "cuda_remains.hpp"
 #include "host_engine.hpp"
@@ -47,6 +48,16 @@ void tell_capacity(const Config& config, const Record& record, const Log& log) {
         log.notice("the device gets {}; the size that is asked for is {}", size_text(record.capacity), asked);
 }
 
+/// With checksums, if they are wished for. `ecc`: the memory notices by itself when a bit of it flips.
+std::unique_ptr<Engine> checked(std::unique_ptr<Engine> engine, const Config& config, bool ecc) {
+    if (!config.checksums.value_or(!ecc))
+        return engine;
+    return std::make_unique<ChecksumEngine>(
+        std::move(engine), config.checksums ? "what is read is checked"
+                                            : "what is read is checked, since this GPU's memory has no "
+                                              "error correction, or it is off");
+}
+
 /// No other engine is tried. A GPU that is merely full is no reason to store in RAM, of which there is too little
 /// already.
 bool final(const Config& config, const Error& why) {
@@ -68,7 +79,8 @@ Result<std::unique_ptr<Engine>> sized(std::unique_ptr<CudaEngine> cuda, const Co
     tell_capacity(config, record, log);
     record.engine = EngineChoice::cuda;
     record.store = cuda->uuid();
-    return cuda;
+    const bool ecc = cuda->has_ecc();
+    return checked(std::move(cuda), config, ecc);
 }
 
 } // namespace
@@ -94,18 +106,18 @@ Result<std::unique_ptr<Engine>> make(const Config& config, Record& record, std::
     tell_capacity(config, record, log);
     record.engine = EngineChoice::host;
     record.store = config.store;
-    return std::make_unique<HostEngine>(config.store, log);
+    return checked(std::make_unique<HostEngine>(config.store, log), config, true);
 }
 
 Result<std::unique_ptr<Engine>> resume(const Config& config, const Record& record, const Log& log) {
     if (record.engine == EngineChoice::host)
-        return std::make_unique<HostEngine>(record.store, log);
+        return std::make_unique<ChecksumEngine>(std::make_unique<HostEngine>(record.store, log));
     if (!config.gpu.empty() && config.gpu != record.store)
         log.notice("contents in {} are taken over; --gpu counts again after an orderly stop", record.store);
     auto cuda = CudaEngine::make({.gpu = record.store, .contents = true, .tuning = record.tuning});
     if (!cuda)
         return pass_on(cuda);
-    return std::move(*cuda);
+    return std::make_unique<ChecksumEngine>(std::move(*cuda));
 }
 
 Result<void> fall_back(Config& config, const Record& record, const Error& why, const Log& log) {
@@ -119,6 +131,7 @@ Result<void> fall_back(Config& config, const Record& record, const Error& why, c
 }
 
 void erase(const Record& record, std::vector<InheritedFd>& inherited, const Log& log) {
+    std::erase_if(inherited, [](const InheritedFd& one) { return one.name == ChecksumEngine::kept_name; });
     if (record.engine != EngineChoice::cuda)
         return;
     if (auto erased = cuda_remains_erase(record.store, record.capacity, inherited); !erased)
@@ -127,6 +140,10 @@ void erase(const Record& record, std::vector<InheritedFd>& inherited, const Log&
 
 std::string_view memory_name(EngineChoice engine) {
     return engine == EngineChoice::cuda ? CudaStore::map_name : HostEngine::kept_name;
+}
+
+bool is_vram(const std::string& name) {
+    return name.starts_with(CudaStore::chunk_name) && name != CudaStore::map_name;
 }
 
 } // namespace vramswap::engines

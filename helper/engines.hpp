@@ -29,10 +29,14 @@ void preload(const Config& config);
 /// GPU, what else there is.
 [[nodiscard]] Result<void> fall_back(Config& config, const Record& record, const Error& why, const Log& log);
 
-/// Overwrites contents in VRAM that nobody wants any more. Says if it could not. Takes them out of `inherited`.
+/// Overwrites contents in VRAM that nobody wants any more. Says if it could not. Takes them, and their checksums, out
+/// of `inherited`.
 void erase(const Record& record, std::vector<InheritedFd>& inherited, const Log& log);
 
 /// The name of what an engine keeps its bytes by, where it does not find them by a path.
 [[nodiscard]] std::string_view memory_name(EngineChoice engine);
+
+/// Is a descriptor that was kept under this name one of a GPU's memory?
+[[nodiscard]] bool is_vram(const std::string& name);
 
 } // namespace vramswap::engines

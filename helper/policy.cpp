@@ -97,6 +97,10 @@ PollDelay poll_delay(unsigned fruitless, unsigned cpus) noexcept {
     return {.sleep = sleep, .ask_session = fruitless % 128 == 0};
 }
 
+bool passing(const Error& error) noexcept {
+    return error.code == EBUSY || error.code == ENOMEM || error.code == EAGAIN;
+}
+
 StartDecision start(const Config& wanted, const Inheritance& left) {
     if (!left.record_found)
         return {Start::fresh, ""};

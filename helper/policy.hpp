@@ -82,6 +82,12 @@ struct PollDelay {
 /// The delay after `fruitless` polls in a row that brought nothing.
 [[nodiscard]] PollDelay poll_delay(unsigned fruitless, unsigned cpus) noexcept;
 
+/// How often a busy control device is tried again.
+inline constexpr std::chrono::milliseconds attach_interval{50};
+
+/// Is what failed worth another try? A predecessor's end takes a moment, and memory is short at times.
+[[nodiscard]] bool passing(const Error& error) noexcept;
+
 /// What a predecessor left with the service manager.
 struct Inheritance {
     bool record_found = false;

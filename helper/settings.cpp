@@ -87,6 +87,16 @@ Result<void> set_cuda_path(Config& config, Value value) {
     return {};
 }
 
+Result<void> set_checksums(Config& config, Value value) {
+    if (value == "auto")
+        config.checksums.reset();
+    else if (value == "yes" || value == "no")
+        config.checksums = value == "yes";
+    else
+        return fail(EINVAL, "'{}' is no answer: write auto, yes or no", value);
+    return {};
+}
+
 Result<void> set_store(Config& config, Value value) {
     if (value.empty() || value.size() > max_store_path)
         return fail(EINVAL, "the path of a store has 1 to {} bytes", max_store_path);
@@ -140,6 +150,7 @@ constexpr std::array settings{
                            config.spin);
             }},
     Setting{"cuda-path", set_cuda_path, true},
+    Setting{"checksums", set_checksums},
     Setting{"store", set_store, true},
     Setting{"wait-device",
             [](Config& config, Value value) {

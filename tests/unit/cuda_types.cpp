@@ -52,6 +52,7 @@ static_assert(same(cuda::Attribute::multiprocessor_count, CU_DEVICE_ATTRIBUTE_MU
 static_assert(same(cuda::Attribute::kernel_exec_timeout, CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT));
 static_assert(same(cuda::Attribute::integrated, CU_DEVICE_ATTRIBUTE_INTEGRATED));
 static_assert(same(cuda::Attribute::compute_mode, CU_DEVICE_ATTRIBUTE_COMPUTE_MODE));
+static_assert(same(cuda::Attribute::ecc_enabled, CU_DEVICE_ATTRIBUTE_ECC_ENABLED));
 static_assert(same(cuda::Attribute::host_register_supported, CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED));
 static_assert(same(cuda::Attribute::virtual_memory, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED));
 static_assert(same(cuda::Attribute::posix_fd_handles, CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED));

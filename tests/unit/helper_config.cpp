@@ -160,9 +160,9 @@ TEST_CASE("help and version are texts, not runs") {
     const auto help = parse({"--help"});
     REQUIRE(help.has_value());
     const std::string& text = std::get<Text>(*help).text;
-    for (const char* const option :
-         {"--device", "--size", "--engine", "--gpu", "--cuda-path", "--store", "--spin-us", "--wait-device", "--config",
-          "--headroom", "/etc/vramswap.conf", "--version", "swapoff", "modprobe", "Exit status"})
+    for (const char* const option : {"--device", "--size", "--engine", "--gpu", "--cuda-path", "--checksums", "--store",
+                                     "--spin-us", "--wait-device", "--config", "--headroom", "/etc/vramswap.conf",
+                                     "--version", "swapoff", "modprobe", "Exit status"})
         REQUIRE(text.find(option) != std::string::npos);
     const auto version = parse({"--version"});
     REQUIRE(version.has_value());

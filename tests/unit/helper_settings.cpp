@@ -64,6 +64,7 @@ TEST_CASE("every key is understood") {
                                  "queues = 8\n"
                                  "idle-spin = 0\n"
                                  "cuda-path = kernel\n"
+                                 "checksums = no\n"
                                  "wait-device = 60\n",
                                  3);
     REQUIRE(config.has_value());
@@ -79,6 +80,9 @@ TEST_CASE("every key is understood") {
     REQUIRE(config->queues == 8U);
     REQUIRE(config->spin.count() == 0);
     REQUIRE(config->cuda_path == CudaPath::kernel);
+    REQUIRE(config->checksums == false);
+    REQUIRE(settings("[vramswap0]\nchecksums = yes\n")->checksums == true);
+    REQUIRE(!settings("[vramswap0]\nchecksums = yes\nchecksums = auto\n")->checksums);
     REQUIRE(settings("[vramswap0]\nstore = /dev/dax0.0\n")->store == "/dev/dax0.0");
     REQUIRE(config->wait_device == std::chrono::seconds(60));
 }
@@ -92,6 +96,7 @@ TEST_CASE("without a section there are defaults") {
         REQUIRE(config->engine == EngineChoice::automatic);
         REQUIRE(config->swap_priority == 50);
         REQUIRE(!config->hold_timeout);
+        REQUIRE(!config->checksums);
     }
     REQUIRE(settings("[vramswap0]\n")->configured);
 }
@@ -145,6 +150,7 @@ TEST_CASE("mistakes are named with file and line and what is allowed") {
         {"[vramswap0]\nqueues = 2.5\n", "test.conf:2: queues: ", "1 to 64"},
         {"[vramswap0]\nidle-spin = 1001\n", "test.conf:2: idle-spin: ", "0 to 1000"},
         {"[vramswap0]\ncuda-path = ether\n", "test.conf:2: cuda-path: ", "auto, engine, batch, kernel or poll"},
+        {"[vramswap0]\nchecksums = crc\n", "test.conf:2: checksums: ", "auto, yes or no"},
         {"[vramswap0]\nstore =\n", "test.conf:2: store: ", "1 to 1023 bytes"},
         {"[vramswap0]\nwait-device = 3601\n", "test.conf:2: wait-device: ", "0 to 3600"},
     };

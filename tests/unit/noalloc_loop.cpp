@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include <helper/checksum_lane.hpp>
 #include <helper/cuda_lane.hpp>
 #include <helper/cuda_store.hpp>
 #include <helper/host_engine.hpp>
@@ -159,12 +160,10 @@ public:
     PollingProgram& operator=(const PollingProgram&) = delete;
     PollingProgram(PollingProgram&&) = delete;
     PollingProgram& operator=(PollingProgram&&) = delete;
-    ~PollingProgram() {
-        if (thread_.joinable())
-            thread_.join();
-    }
+    ~PollingProgram() { end(); }
 
     void begin(cuda::Stream stream, cuda::Piece* entries, std::uint32_t* answers, unsigned count, unsigned blocks) {
+        end();
         stream_ = stream;
         running_ = true;
         thread_ = std::thread([=, this] { run(std::span(entries, count), answers, blocks); });
@@ -172,6 +171,12 @@ public:
     [[nodiscard]] bool runs_in(cuda::Stream stream) const { return running_ && stream == stream_; }
 
 private:
+    /// It has been told to stop.
+    void end() {
+        if (thread_.joinable())
+            thread_.join();
+    }
+
     void run(std::span<cuda::Piece> entries, std::uint32_t* answers, unsigned blocks) {
         unsigned stopped = 0;
         for (std::uint32_t turn = 1; stopped < blocks; ++turn)
@@ -267,11 +272,15 @@ TEST_CASE("100000 transfers through a CUDA lane allocate nothing") {
     std::vector<std::byte> staging(std::size_t{depth} * 4096);
     const auto kernels = CudaKernels::make(api);
     REQUIRE(kernels.has_value());
-    for (const CudaPath path : cuda_paths) {
-        INFO(name_of(path));
+    auto sums = BlockSums::make(capacity);
+    REQUIRE(sums.has_value());
+    for (unsigned run = 0; run < 2 * cuda_paths.size(); ++run) {
+        const CudaPath path = cuda_paths.at(run / 2);
+        const bool checked = run % 2 != 0;
+        INFO(name_of(path) << (checked ? ", with checksums" : ""));
         std::vector<std::byte> own(CudaLane::own_room);
         const auto address = reinterpret_cast<cuda::Address>(store.data());
-        auto lane = CudaLane::make({.api = api,
+        auto made = CudaLane::make({.api = api,
                                     .context = context,
                                     .kernels = &*kernels,
                                     .paths = CudaPaths(path),
@@ -281,8 +290,11 @@ TEST_CASE("100000 transfers through a CUDA lane allocate nothing") {
                                     .staging = reach(staging),
                                     .own = reach(own),
                                     .depth = depth});
-        REQUIRE(lane.has_value());
-        REQUIRE((*lane)->begin().has_value());
+        REQUIRE(made.has_value());
+        std::unique_ptr<Lane> lane = std::move(*made);
+        if (checked)
+            lane = std::make_unique<ChecksumLane>(std::move(lane), *sums, depth, [](std::uint64_t) {});
+        REQUIRE(lane->begin().has_value());
         std::array<Transfer, depth> transfers;
         for (std::uint32_t i = 0; i < depth; ++i)
             transfers.at(i) = {.offset = i * 4096ULL,
@@ -294,9 +306,9 @@ TEST_CASE("100000 transfers through a CUDA lane allocate nothing") {
         std::uint64_t ended = 0;
         seen = 0;
         watching = true;
-        while (ended < requests && !(*lane)->failed()) {
-            (void)(*lane)->submit(transfers);
-            ended += (*lane)->poll(completions);
+        while (ended < requests && !lane->failed()) {
+            (void)lane->submit(transfers);
+            ended += lane->poll(completions);
         }
         watching = false;
         const std::uint64_t count = seen;

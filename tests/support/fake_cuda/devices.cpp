@@ -140,6 +140,9 @@ Code cuDeviceGetAttribute(int* value, Attribute attribute, Device device) {
     case Attribute::compute_mode:
         *value = faults.prohibited ? compute_mode_prohibited : faults.busy ? compute_mode_exclusive_process : 0;
         return code;
+    case Attribute::ecc_enabled:
+        *value = faults.ecc ? 1 : 0;
+        return code;
     case Attribute::host_register_supported:
         *value = 1;
         return code;

@@ -112,6 +112,7 @@ void take(Part part, Faults& faults) {
         .take("refuse_batch", faults.refuse_batch)
         .take("refuse_kernel", faults.refuse_kernel)
         .take("display", faults.display)
+        .take("ecc", faults.ecc)
         .take("old_model", faults.old_model)
         .finish();
 }

@@ -37,7 +37,7 @@ struct Faults {
     Call fail;                        ///< NAME:CODE (999), a function that does nothing but answer so
     std::string block;                ///< NAME, a function that does not return
     std::uint64_t hang_at = never;    ///< N, an operation that never ends
-    std::uint64_t bitflip_at = never; ///< N, a copy that stores a wrong bit
+    std::uint64_t bitflip_at = never; ///< N, from which on the first copy stores a wrong bit
     bool refuse_register = false;     ///< cuMemHostRegister
     bool refuse_import = false;       ///< cuMemImportFromShareableHandle
     int version = 12080;              ///< of the API
@@ -56,6 +56,7 @@ struct Faults {
     bool refuse_batch = false;   ///< cuMemcpyBatchAsync, with not_supported
     bool refuse_kernel = false;  ///< cuLaunchKernel, the same
     bool display = false;        ///< programs on it are ended after some seconds
+    bool ecc = false;            ///< its memory corrects errors, says the driver
     bool old_model = false;      ///< it takes no program of ours
 };
 

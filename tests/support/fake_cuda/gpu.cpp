@@ -400,8 +400,12 @@ void Gpu::execute(const Operation& operation) {
         --hanging_;
         armed_.notify_all();
     }
-    if (!struck(number))
-        carry_out(operation, number == faults_.bitflip_at);
+    if (struck(number))
+        return;
+    const bool flip = number >= faults_.bitflip_at && operation.kind != Operation::Kind::write_word;
+    if (flip)
+        faults_.bitflip_at = never; // once
+    carry_out(operation, flip);
 }
 
 } // namespace vramswap::fake_cuda

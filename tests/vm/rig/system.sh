@@ -12,7 +12,7 @@ SYSTEMS=$CACHE/systems
 SYSTEM_HAS=systemd,systemd-sysv,udev,dbus,kmod,util-linux,procps,gcc,make,libc6-dev
 SYSTEM_KERNEL=(linux-image-amd64 linux-headers-amd64 dkms)
 BUILDER_HAS=(build-essential cmake debhelper dh-dkms libcli11-dev libfmt-dev libnl-3-dev libnl-genl-3-dev
-	libsystemd-dev lintian ninja-build nlohmann-json3-dev pkg-config systemtap-sdt-dev)
+	libsystemd-dev libxxhash-dev lintian ninja-build nlohmann-json3-dev pkg-config systemtap-sdt-dev)
 
 # "${ON_LAYER[@]}" BASE LAYER COMMAND...: with BASE and what LAYER adds to it mounted together on LAYER/root, in a
 # namespace that ends with the command. The process becomes the command. As root.
@@ -37,17 +37,18 @@ in_layer() { "${ON_LAYER[@]}" "$1" "$2" "${IN_ROOT[@]}" "$2/root" "${@:3}"; } # 
 
 APT_INSTALL=(apt-get -q -y --no-install-recommends -o APT::Sandbox::User=root install)
 
-# once_made DIR COMMAND...: unless the command has made DIR before; what it leaves undone does not count.
+# once_made DIR CONTENT COMMAND...: unless the command has made DIR before with that content; what it leaves undone does not
+# count.
 once_made() {
-	[ ! -e "$1/.complete" ] || return 0
+	[ "$(cat "$1/.complete" 2>/dev/null)" != "$2" ] || return 0
 	say "making ${1#"$REPO"/} (once)"
 	rm -rf "$1"
 	mkdir -p "$1"
-	"${@:2}" "$1" >"$1.log" 2>&1 || {
+	"${@:3}" "$1" >"$1.log" 2>&1 || {
 		tail -n 20 "$1.log" >&2
 		die "$1 could not be made"
 	}
-	touch "$1/.complete"
+	echo "$2" >"$1/.complete"
 }
 
 fill_system() { # SUITE DIR
@@ -61,8 +62,8 @@ fill_builder() { in_layer "$SYSTEMS/$1" "$2" "${APT_INSTALL[@]}" "${BUILDER_HAS[
 need_system() {
 	require "${NEEDS_CHROOT[@]}"
 	[ -e "$DEBIAN_KEYRING" ] || with_lock deps install_packages debian-archive-keyring
-	with_lock "system-$1" once_made "$SYSTEMS/$1" fill_system "$1"
-	with_lock "system-$1" once_made "$SYSTEMS/$1-build" fill_builder "$1"
+	with_lock "system-$1" once_made "$SYSTEMS/$1" "$SYSTEM_HAS ${SYSTEM_KERNEL[*]}" fill_system "$1"
+	with_lock "system-$1" once_made "$SYSTEMS/$1-build" "${BUILDER_HAS[*]}" fill_builder "$1"
 }
 
 # package_kernel SUITE: the system's own, in the shape that the rig takes kernels in (fetch.sh). Prints its name.

@@ -106,6 +106,29 @@ stop_helper 0
 vramswapctl set 0 --io-timeout 30
 vramswapctl set 0 --hold-timeout 120
 
+# flipped_among_writes [ARGUMENT...]: 64 MiB are written, of which the GPU stores one bit wrong, and read into "read"; what
+# dd says is left in dd.log.
+flipped_among_writes() {
+	with_fake vram_mib=400,bitflip_at=700
+	start_helper 0 128M --engine cuda --cuda-path engine "$@"
+	dd if=written of=/dev/vramswap0 bs=64k oflag=direct status=none
+	dd if=/dev/vramswap0 of=read bs=64k count=1024 iflag=direct conv=noerror,sync 2>dd.log || true
+}
+
+say "the GPU stores a wrong bit"
+dd if=/dev/urandom of=written bs=64k count=1024 status=none
+flipped_among_writes
+assert_eq "$(grep -c 'Input/output error' dd.log)" 1 "reads that failed"
+# dd puts zeroes where nothing could be read: at most the bytes of that one request are others.
+differ=$(cmp -l written read | awk '{ n[int(($1 - 1) / 65536)] = 1; if ($3 != 0) wrong++ } END { print length(n), wrong + 0 }')
+assert_eq "$differ" "1 0" "requests whose bytes are others, and bytes that are not zeroes there"
+grep -q 'other bytes than were stored' /run/helper-0/log || die "the helper says nothing of it"
+stop_helper 0
+flipped_among_writes --checksums no
+assert_eq "$(grep -c 'Input/output error' dd.log)" 0 "reads that failed without checksums"
+assert_eq "$(cmp -l written read | grep -c .)" 1 "bytes that are wrong without checksums"
+stop_helper 0
+
 say "the GPU loses its memory"
 with_fake vram_mib=400,blank_at=5000:719
 start_helper 0 256M --engine auto --cuda-path engine
