@@ -8,6 +8,10 @@
 # setting: STRESS_MIB 8
 # shellcheck shell=bash
 
+# With so little memory the kernels that watch call the OOM killer: page faults of stress-ng find all of its pages active,
+# while nothing is being written. They do it with null_blk in our place, too, and oftener.
+[[ $STRESS_MIB == 0 || ! $KERNEL =~ ^(debug|kcsan|kasan)$ ]] || skip "this kernel has too little memory in a group so small"
+
 load_module
 start_helper 0 1G --store "$(ivshmem_path)"
 swap_on

@@ -11,8 +11,9 @@ helper=$(command -v vramswapd)
 # probe_places NAME: file offsets of the helper's USDT probes of that name. The notes hold addresses; the segment that
 # is executable tells how far these are from offsets.
 probe_places() {
-	local address shift
-	shift=$(readelf -lW "$helper" | awk '$1 == "LOAD" && / R E / { print strtonum($3) - strtonum($2); exit }')
+	local address offset virtual shift
+	read -r offset virtual < <(readelf -lW "$helper" | awk '$1 == "LOAD" && / R E / { print $2, $3; exit }')
+	shift=$((virtual - offset))
 	readelf -nW "$helper" | awk -v name="$1" '$1 == "Name:" { hit = $2 == name } hit && $1 == "Location:" {
 		sub(",", "", $2); print $2 }' | while read -r address; do
 		printf '0x%x\n' $((address - shift))
@@ -31,7 +32,9 @@ enable_probe() {
 load_module
 start_helper 0 64M
 probes=no
-if readelf -nW "$helper" | grep -q 'Name: sqe_taken'; then
+if [ ! -e $tracefs/uprobe_events ]; then
+	say "this kernel has no uprobes: only its own steps are looked at"
+elif readelf -nW "$helper" | grep -q 'Name: sqe_taken'; then
 	probes=yes
 	for name in sqe_taken engine_submit engine_done cqe_published; do
 		enable_probe $name
