@@ -120,14 +120,14 @@ dd if=/dev/urandom of=written bs=64k count=1024 status=none
 flipped_among_writes
 assert_eq "$(grep -c 'Input/output error' dd.log)" 1 "reads that failed"
 # dd puts zeroes where nothing could be read: at most the bytes of that one request are others.
-differ=$(cmp -l written read | awk '{ at = int(($1 - 1) / 16384) } at != last || NR == 1 { n++ }
+differ=$({ cmp -l written read || true; } | awk '{ at = int(($1 - 1) / 16384) } at != last || NR == 1 { n++ }
 	{ last = at } $3 != 0 { wrong++ } END { print n + 0, wrong + 0 }')
 assert_eq "$differ" "1 0" "requests whose bytes are others, and bytes that are not zeroes there"
 grep -q 'other bytes than were stored' /run/helper-0/log || die "the helper says nothing of it"
 stop_helper 0
 flipped_among_writes --checksums no
 assert_eq "$(grep -c 'Input/output error' dd.log)" 0 "reads that failed without checksums"
-assert_eq "$(cmp -l written read | grep -c .)" 1 "bytes that are wrong without checksums"
+assert_eq "$({ cmp -l written read || true; } | grep -c .)" 1 "bytes that are wrong without checksums"
 stop_helper 0
 
 say "the GPU loses its memory"
