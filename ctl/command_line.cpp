@@ -115,7 +115,7 @@ void add_status(CLI::App& app, Words& words) {
     CLI::App* status = app.add_subcommand("status", "Shows the devices and their use as swap");
     add_device(*status, words, false);
     add_table_options(*status, words);
-    status->add_flag("-r,--rates", words.rates, "With --json: what is written and read a second, now");
+    status->add_flag("-r,--rates", words.rates, "With --json: bytes written and read a second");
     status->footer("Columns:\n" + explain_columns(status_columns()));
 }
 
@@ -165,7 +165,7 @@ void add_swap(CLI::App& app, Words& words) {
         ->check(CLI::Range(0, 32767));
     on->add_option("-w,--wait", words.wait_s, "How long to wait until it is live (30)")->type_name("SECONDS");
     on->footer(swap_on_footer);
-    CLI::App* off = app.add_subcommand("swap-off", "Swaps a device off, if its pages fit elsewhere");
+    CLI::App* off = app.add_subcommand("swap-off", "Swaps a device off if its pages fit elsewhere");
     add_device(*off, words, true);
     off->footer(swap_off_footer);
 }
@@ -174,7 +174,7 @@ void add_service(CLI::App& app, Words& words) {
     CLI::App* start = app.add_subcommand("start", "Starts a device's service (systemd)");
     add_device(*start, words, false);
     start->footer("Starts vramswap@N.service, for the device 0 if none is named.");
-    CLI::App* stop = app.add_subcommand("stop", "Stops a device's service, if its pages fit elsewhere");
+    CLI::App* stop = app.add_subcommand("stop", "Stops a device's service if its pages have room");
     add_device(*stop, words, false);
     stop->footer(stop_footer);
 }

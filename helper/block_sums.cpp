@@ -53,7 +53,7 @@ Sum with_one_less(Sum entry, Sum sum) noexcept {
 }
 
 template<class Change>
-void change(Sum& entry, Change&& to) noexcept {
+void change(Sum& entry, const Change& to) noexcept {
     const std::atomic_ref<Sum> shared(entry);
     Sum old = shared.load(std::memory_order_relaxed);
     while (!shared.compare_exchange_weak(old, to(old), std::memory_order_acq_rel, std::memory_order_relaxed)) {

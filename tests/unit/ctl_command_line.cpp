@@ -3,6 +3,7 @@
 
 #include "command_line.hpp"
 
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -149,6 +150,32 @@ TEST_CASE("help and version are notices") {
     const auto set = parse({"set", "--help"});
     REQUIRE(set);
     REQUIRE(mentions(std::get<Notice>(*set).text, "SIGBUS"));
+}
+
+TEST_CASE("help fits into 80 columns") {
+    for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{{"--help"},
+                                                                                       {"status", "--help"},
+                                                                                       {"stats", "--help"},
+                                                                                       {"events", "--help"},
+                                                                                       {"top", "--help"},
+                                                                                       {"doctor", "--help"},
+                                                                                       {"bench", "--help"},
+                                                                                       {"metrics", "--help"},
+                                                                                       {"start", "--help"},
+                                                                                       {"stop", "--help"},
+                                                                                       {"swap-on", "--help"},
+                                                                                       {"swap-off", "--help"},
+                                                                                       {"add", "--help"},
+                                                                                       {"delete", "--help"},
+                                                                                       {"set", "--help"}}) {
+        const auto parsed = parse(words);
+        REQUIRE(parsed);
+        std::istringstream text(std::get<Notice>(*parsed).text);
+        for (std::string line; std::getline(text, line);) {
+            INFO(line);
+            REQUIRE(line.size() <= 80);
+        }
+    }
 }
 
 TEST_CASE("a wrong command line is answered with what to do") {
