@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from . import stats
 
 OURS = "vramswap:host"
+LIMIT = "brd"  # nothing that moves bytes is quicker
+SLACK = 1.5  # behind LIMIT, for an eased goal that LIMIT itself hardly reaches
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ GOALS = [
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a goal was met; peer is the variant that was compared with, ratio None if something was not measured."""
+    """How a goal was met; peer is the variant that was compared with, ratio None if something was not measured. bound
+    is the same ratio of LIMIT's, None where that is the peer."""
 
     goal: Goal
     peer: object
     ratio: object
+    bound: object
     limit: float
 
     @property
@@ -60,13 +64,21 @@ class Verdict:
         return self.ratio.median >= self.limit if self.goal.at_least else self.ratio.median <= self.limit
 
 
+def _limit(goal, bound, ease):
+    """What is asked for. A time that LIMIT itself does not keep is nothing to ask for when eased."""
+    if goal.at_least:
+        return goal.factor / ease
+    return goal.factor * ease if ease == 1 or bound is None else max(goal.factor * ease, bound.median * SLACK)
+
+
 def judge(samples, ease=1.0):
-    """A verdict on each goal; ease 2 asks for half of each only."""
+    """A verdict on each goal; ease 2 asks for half of each only, and in times for no more than SLACK behind LIMIT."""
     verdicts = []
     for goal in GOALS:
         ours = samples.best(OURS, goal.load, goal.measure, goal.at_least)
         peer = samples.best(goal.peer, goal.load, goal.measure, goal.at_least)
         ratio = samples.ratio(ours, peer, goal.measure) if ours and peer else None
-        limit = goal.factor / ease if goal.at_least else goal.factor * ease
-        verdicts.append(Verdict(goal, peer, ratio, limit))
+        known = peer and goal.peer != LIMIT
+        bound = samples.ratio(stats.Key(LIMIT, "", goal.load), peer, goal.measure) if known else None
+        verdicts.append(Verdict(goal, peer, ratio, bound, _limit(goal, bound, ease)))
     return verdicts

@@ -12,6 +12,7 @@ class Device:
     name: str
     holds_data: bool = True
     iron: bool = False  # only on a real machine
+    slow: bool = False  # is swap in the first rounds only
 
 
 DEVICES = [
@@ -23,7 +24,7 @@ DEVICES = [
     Device("nbd:4"),
     Device("ublk:null", holds_data=False),
     Device("ublk:loop"),
-    Device("file"),
+    Device("file", slow=True),
     Device("nvme", iron=True),
     Device("vramswap:host"),
     Device("vramswap:cuda", iron=True),
@@ -64,8 +65,8 @@ def points(processors):
 DEFAULT_SCHEDULER_POINTS = ("randread-4k-d1", "randwrite-4k-d1", "randread-4k-d32", "read-128k-d4", "write-128k-d4")
 
 WORKLOADS = ("random", "random-jobs", "stress-ng", "sort")
-LONG_WORKLOADS = ("stress-ng",)
-LONG_ROUNDS = 2  # so many of the rounds have those
+LONG_WORKLOADS = ("stress-ng", "sort")
+LONG_ROUNDS = 2  # so many of the rounds have those, and slow devices as swap
 
 
 @dataclass
@@ -77,8 +78,8 @@ class Plan:
     seconds: float = 0.5  # each point
     warm_up: float = 0.1  # before each point
     size_mib: int = 192  # each device
-    work_mib: int = 64  # what a swap workload has ...
-    ram_mib: int = 36  # ... and may keep in RAM: 5/9, as in the figures that led to this project's design
+    work_mib: int = 48  # what a swap workload has ...
+    ram_mib: int = 27  # ... and may keep in RAM: 5/9, as in the figures that led to this project's design
     # fio's, from depth 2 on; psync below, which is most like a page fault. Not io_uring: its task work may count as a
     # pending signal, and those interrupt the sends of nbd (was_interrupted in drivers/block/nbd.c), a peer.
     engine: str = "libaio"
@@ -108,8 +109,6 @@ def quick():
     return Plan(
         rounds=2,
         seconds=0.4,
-        work_mib=48,
-        ram_mib=27,
         page_cluster=[0],
         schedulers=False,
         devices=["brd", "zram:lz4", "nbd:1", "ublk:null", "ublk:loop", "vramswap:host"],

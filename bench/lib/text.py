@@ -126,8 +126,9 @@ class Report:
             peer = f" ({verdict.peer.label})" if verdict.peer and verdict.peer.label != verdict.goal.peer else ""
             met = {True: "yes", False: "no", None: "not measured"}[verdict.met]
             ratio = self.marked(verdict.ratio, "{:.2f}×".format)
-            rows.append([verdict.goal.text + peer, f"{relation} {verdict.goal.factor}×", ratio, met])
-        return section("Goals", ["ratio", "goal", "measured", "met"], rows)
+            bound = self.marked(verdict.bound, "{:.2f}×".format)
+            rows.append([verdict.goal.text + peer, f"{relation} {verdict.goal.factor}×", ratio, met, bound])
+        return section("Goals", ["ratio", "goal", "measured", "met", f"{goals.LIMIT}'s"], rows)
 
     def small(self, pattern, title):
         depths = [1, 4, 32, 128]

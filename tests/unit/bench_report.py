@@ -152,6 +152,19 @@ class Goals(unittest.TestCase):
         self.assertFalse(self.verdicts()["random, time against zram"].met)
         self.assertTrue(self.verdicts(2)["random, time against zram"].met)
 
+    def test_brd_stands_beside_each_ratio_but_its_own(self):
+        verdicts = self.verdicts()
+        self.assertIsNone(verdicts["randread-4k-d1, IOPS against brd"].bound)
+        self.assertAlmostEqual(verdicts["randread-4k-d1, IOPS against nbd"].bound.median, 1 / 0.06)
+
+    def test_no_eased_goal_asks_for_more_than_brd_does(self):
+        times = {"brd": 2, "vramswap:host": 2.9, "zram:lz4": 1}
+        samples = [swap_sample(1, name, 0) | {"seconds": time} for name, time in times.items()]
+        verdicts = {verdict.goal.text: verdict for verdict in goals.judge(stats.Samples(samples), 2)}
+        self.assertAlmostEqual(verdicts["random, time against zram"].limit, 3)
+        self.assertTrue(verdicts["random, time against zram"].met)
+        self.assertAlmostEqual(verdicts["random, time against brd"].limit, 2.2)
+
     def test_what_was_not_measured_is_not_met(self):
         self.assertEqual({verdict.met for verdict in goals.judge(stats.Samples([]))}, {None})
 
