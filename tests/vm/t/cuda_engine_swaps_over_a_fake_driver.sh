@@ -109,10 +109,10 @@ vramswapctl set 0 --hold-timeout 120
 # flipped_among_writes [ARGUMENT...]: 64 MiB are written, of which the GPU stores one bit wrong, and read into "read"; what
 # dd says is left in dd.log.
 flipped_among_writes() {
-	with_fake vram_mib=400,bitflip_at=5000 # far beyond the warm-up's copies
+	with_fake vram_mib=400,bitflip_at=5000 # after the warm-up, and before the last write
 	start_helper 0 128M --engine cuda --cuda-path engine "$@"
-	dd if=written of=/dev/vramswap0 bs=16k oflag=direct status=none
-	dd if=/dev/vramswap0 of=read bs=16k count=4096 iflag=direct conv=noerror,sync 2>dd.log || true
+	dd if=written of=/dev/vramswap0 bs=8k oflag=direct status=none
+	dd if=/dev/vramswap0 of=read bs=8k count=8192 iflag=direct conv=noerror,sync 2>dd.log || true
 }
 
 say "the GPU stores a wrong bit"
@@ -120,7 +120,7 @@ dd if=/dev/urandom of=written bs=64k count=1024 status=none
 flipped_among_writes
 assert_eq "$(grep -c 'Input/output error' dd.log)" 1 "reads that failed"
 # dd puts zeroes where nothing could be read: at most the bytes of that one request are others.
-differ=$({ cmp -l written read || true; } | awk '{ at = int(($1 - 1) / 16384) } at != last || NR == 1 { n++ }
+differ=$({ cmp -l written read || true; } | awk '{ at = int(($1 - 1) / 8192) } at != last || NR == 1 { n++ }
 	{ last = at } $3 != 0 { wrong++ } END { print n + 0, wrong + 0 }')
 assert_eq "$differ" "1 0" "requests whose bytes are others, and bytes that are not zeroes there"
 grep -q 'other bytes than were stored' /run/helper-0/log || die "the helper says nothing of it"
