@@ -12,7 +12,7 @@ class Device:
     name: str
     holds_data: bool = True
     iron: bool = False  # only on a real machine
-    slow: bool = False  # is swap in the first rounds only
+    slow: bool = False  # is swap for the shorter workloads only, and in the first round
 
 
 DEVICES = [
@@ -61,12 +61,15 @@ def points(processors):
     return result
 
 
-# What is measured with a device's own scheduler too, if that is not "none".
-DEFAULT_SCHEDULER_POINTS = ("randread-4k-d1", "randwrite-4k-d1", "randread-4k-d32", "read-128k-d4", "write-128k-d4")
+# What is measured in all rounds, and with a device's own scheduler too, if that is not "none".
+MAIN_POINTS = ("randread-4k-d1", "randwrite-4k-d1", "randread-4k-d32", "read-128k-d4", "write-128k-d4")
 
 WORKLOADS = ("random", "random-jobs", "stress-ng", "sort")
+MAIN_WORKLOAD = "random"
 LONG_WORKLOADS = ("stress-ng", "sort")
-LONG_ROUNDS = 2  # so many of the rounds have those, and slow devices as swap
+# So many of the rounds, the first, have what is not in all of them.
+OTHER_POINTS_ROUNDS = 2
+OTHER_WORKLOADS_ROUNDS = 1
 
 
 @dataclass
@@ -89,14 +92,27 @@ class Plan:
     workloads: list = field(default_factory=list)
     schedulers: bool = True  # also the devices' own
     idle: bool = True
+    all_rounds: bool = False  # nothing is in some of them only
     seed: int = 1
 
-    def groups(self):
-        """The points by group, in order."""
+    def groups(self, number):
+        """The points of that round by group, in order."""
+        every = self.all_rounds or number <= OTHER_POINTS_ROUNDS
         result = {}
         for point in self.points:
-            result.setdefault(point.group, []).append(point)
+            if every or point.name in MAIN_POINTS:
+                result.setdefault(point.group, []).append(point)
         return result
+
+    def swaps(self, device, workload, number):
+        """Is the device swap for that workload in that round?"""
+        if not device.holds_data:
+            return False
+        if self.all_rounds:
+            return True
+        if device.slow and workload in LONG_WORKLOADS:
+            return False
+        return number <= OTHER_WORKLOADS_ROUNDS or (workload == MAIN_WORKLOAD and not device.slow)
 
 
 def all_points():
@@ -104,8 +120,8 @@ def all_points():
 
 
 def quick():
-    """What bench/quick needs to look at half of each goal: two minutes in an emulated guest."""
-    names = set(DEFAULT_SCHEDULER_POINTS)
+    """What bench/quick needs to look at half of each goal: three minutes in an emulated guest."""
+    names = set(MAIN_POINTS)
     return Plan(
         rounds=2,
         seconds=0.4,
@@ -113,5 +129,5 @@ def quick():
         schedulers=False,
         devices=["brd", "zram:lz4", "nbd:1", "ublk:null", "ublk:loop", "vramswap:host"],
         points=[point for point in all_points() if point.name in names],
-        workloads=["random"],
+        workloads=[MAIN_WORKLOAD],
     )

@@ -106,8 +106,9 @@ class Report:
             f"- Linux {machine['kernel']}, {machine['processors']} processors ({machine['processor']}), "
             f"{machine['memory_mib']} MiB, {machine['date']}",
             f"- {how['rounds']} round(s) in changing order, {how['seconds']} s for each point; medians of the rounds. "
-            f"Devices of {how['size_mib']} MiB; swap workloads have {how['work_mib']} MiB and may keep {how['ram_mib']} "
-            "in RAM",
+            "What no goal names is in the first one or two rounds only, unless it was asked for. "
+            f"Devices of {how['size_mib']} MiB; the workload random has {how['work_mib']} MiB and may keep "
+            f"{how['ram_mib']} in RAM",
             f"- ~ is noisy: the rounds differ by more than {percent(stats.NOISY_SPREAD)} of their median, there is only "
             f"one of them, or the machine's speed was off by more than {percent(stats.NOISY_SPEED)} at one of them",
         ]

@@ -2,7 +2,10 @@
 """The bench's statistics, and its report of a run that never was."""
 
 import importlib.util
+import json
 import os
+import re
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -158,15 +161,74 @@ class Goals(unittest.TestCase):
         self.assertAlmostEqual(verdicts["randread-4k-d1, IOPS against nbd"].bound.median, 1 / 0.06)
 
     def test_no_eased_goal_asks_for_more_than_brd_does(self):
-        times = {"brd": 2, "vramswap:host": 2.9, "zram:lz4": 1}
+        times = {"brd": 2, "vramswap:host": 4.3, "zram:lz4": 1}
         samples = [swap_sample(1, name, 0) | {"seconds": time} for name, time in times.items()]
         verdicts = {verdict.goal.text: verdict for verdict in goals.judge(stats.Samples(samples), 2)}
-        self.assertAlmostEqual(verdicts["random, time against zram"].limit, 3)
+        self.assertAlmostEqual(verdicts["random, time against zram"].limit, 2.2 * 2)
         self.assertTrue(verdicts["random, time against zram"].met)
         self.assertAlmostEqual(verdicts["random, time against brd"].limit, 2.2)
 
+    def test_against_a_slow_peer_half_of_the_goal_is_enough(self):
+        verdict = self.verdicts(2)["randread-4k-d1, IOPS against ublk:null"]
+        self.assertEqual(verdict.limit, 1)
+        self.assertAlmostEqual(self.verdicts(2)["randread-4k-d1, IOPS against nbd"].limit, 0.375 / 0.06)
+
     def test_what_was_not_measured_is_not_met(self):
         self.assertEqual({verdict.met for verdict in goals.judge(stats.Samples([]))}, {None})
+
+
+class Quick(unittest.TestCase):
+    """bench/report --quick, as bench/quick calls it."""
+
+    @staticmethod
+    def judge(*results):
+        """(exit status, {goal: ok, skip or FAIL})"""
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [os.path.join(folder, f"{number}.json") for number in range(len(results))]
+            for path, result in zip(paths, results):
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump(result, file)
+            script = os.path.join(os.path.dirname(__file__), "../../bench/report")
+            done = subprocess.run([script, "--quick", *paths], capture_output=True, check=False, text=True)
+        lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+        return done.returncode, {re.sub(r": ([0-9]|not |\S+ is missing).*", "", said): word for word, _, said in lines}
+
+    @staticmethod
+    def run_where(device, factor):
+        """A run in which that device's rates are so many times what they usually are."""
+        samples = [
+            sample | {"iops": sample["iops"] * factor, "bytes_per_second": sample["bytes_per_second"] * factor}
+            if sample["device"] == device and sample["kind"] == "fio"
+            else sample
+            for sample in canned()["samples"]
+        ]
+        return canned() | {"samples": samples}
+
+    def test_all_is_well(self):
+        status, words = self.judge(canned())
+        self.assertEqual((status, set(words.values()), len(words)), (0, {"ok"}, len(goals.GOALS) + 1))
+
+    def test_what_is_missed_must_be_missed_twice(self):
+        slow = self.run_where("vramswap:host", 0.1)
+        goal = "randread-4k-d1, IOPS against brd"
+        self.assertEqual(self.judge(slow)[0], 1)
+        self.assertEqual(self.judge(slow)[1][goal], "FAIL")
+        self.assertEqual(self.judge(slow, slow)[0], 1)
+        status, words = self.judge(slow, canned())
+        self.assertEqual((status, words[goal]), (0, "ok"))
+
+    def test_a_peer_that_could_not_be_had_is_skipped_but_not_ourselves(self):
+        without = [sample for sample in canned()["samples"] if sample["device"] != "ublk:null"]
+        status, words = self.judge(canned() | {"samples": without, "missing": {"ublk:null": "no sources"}})
+        self.assertEqual((status, words["randread-4k-d1, IOPS against ublk:null"]), (0, "skip"))
+        self.assertEqual(self.judge(canned() | {"samples": without, "missing": {}})[0], 1)
+        without = [sample for sample in canned()["samples"] if sample["device"] != "vramswap:host"]
+        self.assertEqual(self.judge(canned() | {"samples": without, "missing": {"vramswap:host": "?"}})[0], 2)
+
+    def test_a_helper_that_does_not_rest_fails_at_once(self):
+        restless = {"kind": "idle", "device": "vramswap:host", "seconds": 10, "cpu_ns": 9, "wakeups": 1}
+        status, words = self.judge(canned() | {"samples": [*canned()["samples"][:-1], restless]})
+        self.assertEqual((status, words["at rest for 10 s it ran 1 times"]), (2, "FAIL"))
 
 
 class Plan(unittest.TestCase):
@@ -176,6 +238,18 @@ class Plan(unittest.TestCase):
         for goal in goals.GOALS:
             self.assertIn(goal.load, loads)
             self.assertTrue(any(goal.peer in (name, name.split(":")[0]) for name in quick.devices), goal.text)
+
+    def test_all_rounds_have_what_goals_need_and_the_first_has_all(self):
+        usual = plan.Plan(points=plan.points(2))
+        loads = [{point.name for group in usual.groups(number).values() for point in group} for number in (1, 3)]
+        self.assertEqual(loads, [{point.name for point in usual.points}, set(plan.MAIN_POINTS)])
+        self.assertLessEqual({goal.load for goal in goals.GOALS}, loads[1] | {plan.MAIN_WORKLOAD})
+        disk, ours = plan.Device("file", slow=True), plan.Device("vramswap:host")
+        for one, workload, number in ((disk, "random", 1), (ours, "sort", 1), (ours, "random", 5)):
+            self.assertTrue(usual.swaps(one, workload, number))
+        for one, workload, number in ((disk, "sort", 1), (disk, "random", 2), (ours, "sort", 2)):
+            self.assertFalse(usual.swaps(one, workload, number))
+        self.assertTrue(plan.Plan(all_rounds=True).swaps(disk, "sort", 5))
 
     def test_jobs_go_up_to_the_processors(self):
         self.assertEqual({point.jobs for point in plan.points(6)}, {1, 2, 4})
