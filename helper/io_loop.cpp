@@ -23,6 +23,11 @@ constexpr unsigned drain_polls = 5000;
 /// Looks at the SQ tail, with a pause each, between two looks at the clock.
 constexpr unsigned looks_per_clock = 16;
 
+/// How much may be done before the kernel is told of what is finished already, bytes. A submitter that keeps a deep
+/// queue then gets its answers by the handful, for one call of ours and one of its own, and nobody waits for longer
+/// than some page copies take. Measured in docs/PERFORMANCE.md.
+constexpr std::uint64_t tell_before = 32UL << 10;
+
 /// CQEs that the ENTER which waits may be told of by the way: what ending them takes does not count as time asleep.
 constexpr std::size_t few = 4;
 
@@ -94,7 +99,8 @@ bool IoLoop::accept(const vramswap_sqe& sqe) noexcept {
         (staged && sqe.length > parts_.slot_size))
         return false;
     VRAMSWAP_PROBE(sqe_taken, parts_.queue, sqe.slot, sqe.generation);
-    table_[sqe.slot] = {.generation = sqe.generation, .state = SlotState::ours};
+    table_[sqe.slot] = {.generation = sqe.generation, .length = sqe.length, .state = SlotState::ours};
+    waiting_bytes_ += sqe.length;
     waiting_[waiting_count_++] = {
         .offset = sqe.offset,
         .staging = staged ? parts_.staging.data() + std::size_t{sqe.slot} * parts_.slot_size : nullptr,
@@ -124,8 +130,10 @@ std::size_t IoLoop::submit() noexcept {
     const std::span<const Transfer> waiting(waiting_.data(), waiting_count_);
     const std::size_t taken = parts_.lane.submit(waiting);
     assert(taken <= waiting_count_);
-    for (const Transfer& transfer : waiting.first(taken))
+    for (const Transfer& transfer : waiting.first(taken)) {
+        waiting_bytes_ -= transfer.length;
         VRAMSWAP_PROBE(engine_submit, parts_.queue, transfer.token, table_[transfer.token].generation);
+    }
     std::copy(waiting.begin() + static_cast<std::ptrdiff_t>(taken), waiting.end(), waiting_.begin());
     waiting_count_ -= taken;
     in_lane_ += taken;
@@ -154,27 +162,32 @@ std::size_t IoLoop::publish() noexcept {
         return 0;
     const auto count = static_cast<std::uint32_t>(done);
     const std::uint32_t first = parts_.ring.reserve(count);
-    for (std::uint32_t i = 0; i < count; ++i)
+    std::uint64_t bytes = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
         answer(first + i, completions_[i]);
+        bytes += table_[completions_[i].token].length;
+    }
     parts_.ring.submit(count);
     for (std::uint32_t i = 0; i < count; ++i)
         VRAMSWAP_PROBE(cqe_published, parts_.queue, completions_[i].token, table_[completions_[i].token].generation);
     in_lane_ -= done;
-    if (!parts_.ring.kernel_reaps())
+    if (!parts_.ring.kernel_reaps()) {
         untold_ += done;
+        untold_bytes_ += bytes;
+    }
     return done;
 }
 
-/// Everything that can be done now, once. False if there was nothing. The kernel is told at once while there is more to
-/// do; if not, the call that waits may tell it.
+/// Everything that can be done now, once. False if there was nothing. The kernel is told before there is too much more
+/// to do; if there is nothing more, the call that waits may tell it.
 bool IoLoop::pass() noexcept {
     const std::uint32_t taken = take();
     if (ended_)
         return true;
+    if (untold_ != 0 && untold_bytes_ + waiting_bytes_ > tell_before)
+        enter(0, 0);
     const std::size_t submitted = submit();
     const std::size_t published = publish();
-    if (untold_ != 0 && (in_lane_ != 0 || waiting_count_ != 0 || parts_.ring.peek() != 0))
-        enter(0, 0);
     return taken != 0 || submitted != 0 || published != 0;
 }
 
@@ -184,6 +197,7 @@ int IoLoop::enter(std::uint32_t flags, std::uint32_t spin_us) noexcept {
     if (result < 0 && result != -EINTR)
         end(EndCause::kernel, -result);
     untold_ = 0;
+    untold_bytes_ = 0;
     return result;
 }
 
@@ -237,6 +251,8 @@ void IoLoop::wait_for_work() noexcept {
 void IoLoop::idle() noexcept {
     if (in_lane_ == 0 && waiting_count_ == 0)
         wait_for_work();
+    else if (untold_ != 0)
+        enter(0, 0);
     else
         wait_for_lane();
 }

@@ -52,6 +52,7 @@ private:
     /// A slot of the in-flight table; its index is the transfers' token.
     struct Slot {
         std::uint32_t generation = 0;
+        std::uint32_t length = 0; ///< bytes
         SlotState state = SlotState::kernels;
     };
 
@@ -75,9 +76,11 @@ private:
     std::vector<Transfer> waiting_;       ///< taken, not yet accepted by the lane; the first waiting_count_ of them
     std::vector<Completion> completions_; ///< scratch for poll
     std::size_t waiting_count_ = 0;
-    std::size_t in_lane_ = 0; ///< accepted by the lane, not yet completed
-    std::size_t untold_ = 0;  ///< CQEs published that the kernel was not told of
-    unsigned fruitless_ = 0;  ///< polls in a row that brought nothing
+    std::uint64_t waiting_bytes_ = 0; ///< of those
+    std::size_t in_lane_ = 0;         ///< accepted by the lane, not yet completed
+    std::size_t untold_ = 0;          ///< CQEs published that the kernel was not told of
+    std::uint64_t untold_bytes_ = 0;  ///< of their requests
+    unsigned fruitless_ = 0;          ///< polls in a row that brought nothing
     bool ended_ = false;
     LoopEnd end_;
 };

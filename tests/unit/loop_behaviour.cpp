@@ -205,6 +205,35 @@ TEST_CASE("a few requests are ended with the one call that sleeps") {
     REQUIRE(rig.doorbell.enters == 1);
 }
 
+TEST_CASE("answers to a deep queue are told by the handful") {
+    FaultEngine engine({.accept_at_most = 1});
+    std::vector<std::unique_ptr<Plain>> requests;
+    LoopRig rig({}, engine);
+    for (int i = 0; i < 8; ++i) {
+        requests.push_back(std::make_unique<Plain>());
+        requests.back()->send(rig.queue());
+    }
+    rig.start();
+    REQUIRE(eventually([&] { return rig.queue().counters().reaped == 8; }));
+    REQUIRE(eventually([&] { return rig.doorbell.waits == 1; }));
+    REQUIRE(rig.doorbell.enters == 2);
+}
+
+TEST_CASE("answers are told before work that takes long") {
+    FaultEngine engine({.accept_at_most = 1});
+    const Shape shape{.slot_size = 128 << 10};
+    std::vector<std::byte> data(shape.slot_size);
+    Plain quick;
+    Plain large(VRAMSWAP_OP_READ, shape.slot_size, data.data());
+    LoopRig rig(shape, engine);
+    rig.doorbell.lane = &engine.counters();
+    quick.send(rig.queue());
+    large.send(rig.queue());
+    rig.start();
+    REQUIRE(eventually([&] { return rig.queue().counters().reaped == 2; }));
+    REQUIRE(rig.doorbell.submitted_before == 1);
+}
+
 TEST_CASE("what has ended is not kept from the kernel while something else is in flight") {
     FaultEngine engine({.hang_after = 1});
     Plain quick;
