@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ENTER: the helper has the kernel take its CQEs, and sleeps. */
+#include <linux/cpumask.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
 
 #include "vramswap.h"
+#include "compat.h"
 #include "trace.h"
 
 /*
@@ -70,6 +72,23 @@ static bool vs_enter_spin(struct vs_session *session, struct vs_channel *channel
 }
 
 /*
+ * Two that wait for each other awake look to the scheduler like a machine without an idle CPU: it
+ * searches for none when one of them has slept, wakes him where the other one runs, and leaves both
+ * there for up to some ten ms, at a quarter of their speed. So it is told of another CPU, which it
+ * takes if that one is idle.
+ */
+static void vs_enter_name_cpu(void)
+{
+	unsigned int here = get_cpu();
+	unsigned int cpu = cpumask_any_distribute(current->cpus_ptr); /* another one each time */
+
+	if (cpu == here)
+		cpu = cpumask_any_distribute(current->cpus_ptr);
+	vs_compat_name_cpu(cpu);
+	put_cpu();
+}
+
+/*
  * Sleeps until there is work, a signal, or the end of the session. One thread at a time for each
  * queue. *slept says whether it came to that.
  */
@@ -90,6 +109,7 @@ static int vs_enter_wait(struct vs_session *session, struct vs_channel *channel,
 			ret = -EINTR;
 			break;
 		}
+		vs_enter_name_cpu();
 		schedule();
 		*slept = true;
 	}
