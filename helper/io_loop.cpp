@@ -23,10 +23,10 @@ constexpr unsigned drain_polls = 5000;
 /// Looks at the SQ tail, with a pause each, between two looks at the clock.
 constexpr unsigned looks_per_clock = 16;
 
-/// How much may be done before the kernel is told of what is finished already, bytes. A submitter that keeps a deep
-/// queue then gets its answers by the handful, for one call of ours and one of its own, and nobody waits for longer
-/// than some page copies take. Measured in docs/PERFORMANCE.md.
-constexpr std::uint64_t tell_before = 32UL << 10;
+/// The kernel is told at once of what is finished, unless that and all that is still to be done are no more than this,
+/// bytes: eight pages. A submitter that keeps a deep queue then gets its answers by the handful, for one call of ours
+/// and one of its own, and nobody waits for longer than eight page copies take.
+constexpr std::uint64_t handful = 32UL << 10;
 
 /// CQEs that the ENTER which waits may be told of by the way: what ending them takes does not count as time asleep.
 constexpr std::size_t few = 4;
@@ -100,7 +100,7 @@ bool IoLoop::accept(const vramswap_sqe& sqe) noexcept {
         return false;
     VRAMSWAP_PROBE(sqe_taken, parts_.queue, sqe.slot, sqe.generation);
     table_[sqe.slot] = {.generation = sqe.generation, .length = sqe.length, .state = SlotState::ours};
-    waiting_bytes_ += sqe.length;
+    unanswered_bytes_ += sqe.length;
     waiting_[waiting_count_++] = {
         .offset = sqe.offset,
         .staging = staged ? parts_.staging.data() + std::size_t{sqe.slot} * parts_.slot_size : nullptr,
@@ -130,10 +130,8 @@ std::size_t IoLoop::submit() noexcept {
     const std::span<const Transfer> waiting(waiting_.data(), waiting_count_);
     const std::size_t taken = parts_.lane.submit(waiting);
     assert(taken <= waiting_count_);
-    for (const Transfer& transfer : waiting.first(taken)) {
-        waiting_bytes_ -= transfer.length;
+    for (const Transfer& transfer : waiting.first(taken))
         VRAMSWAP_PROBE(engine_submit, parts_.queue, transfer.token, table_[transfer.token].generation);
-    }
     std::copy(waiting.begin() + static_cast<std::ptrdiff_t>(taken), waiting.end(), waiting_.begin());
     waiting_count_ -= taken;
     in_lane_ += taken;
@@ -167,6 +165,7 @@ std::size_t IoLoop::publish() noexcept {
         answer(first + i, completions_[i]);
         bytes += table_[completions_[i].token].length;
     }
+    unanswered_bytes_ -= bytes;
     parts_.ring.submit(count);
     for (std::uint32_t i = 0; i < count; ++i)
         VRAMSWAP_PROBE(cqe_published, parts_.queue, completions_[i].token, table_[completions_[i].token].generation);
@@ -178,14 +177,14 @@ std::size_t IoLoop::publish() noexcept {
     return done;
 }
 
-/// Everything that can be done now, once. False if there was nothing. The kernel is told before there is too much more
-/// to do; if there is nothing more, the call that waits may tell it.
+/// Everything that can be done now, once. False if there was nothing. The kernel is told before more than a handful is
+/// done; if there is nothing to do, the call that waits may tell it.
 bool IoLoop::pass() noexcept {
     const std::uint32_t taken = take();
+    if (!ended_ && untold_ != 0 && untold_bytes_ + unanswered_bytes_ > handful)
+        enter(0, 0);
     if (ended_)
         return true;
-    if (untold_ != 0 && untold_bytes_ + waiting_bytes_ > tell_before)
-        enter(0, 0);
     const std::size_t submitted = submit();
     const std::size_t published = publish();
     return taken != 0 || submitted != 0 || published != 0;

@@ -76,11 +76,11 @@ private:
     std::vector<Transfer> waiting_;       ///< taken, not yet accepted by the lane; the first waiting_count_ of them
     std::vector<Completion> completions_; ///< scratch for poll
     std::size_t waiting_count_ = 0;
-    std::uint64_t waiting_bytes_ = 0; ///< of those
-    std::size_t in_lane_ = 0;         ///< accepted by the lane, not yet completed
-    std::size_t untold_ = 0;          ///< CQEs published that the kernel was not told of
-    std::uint64_t untold_bytes_ = 0;  ///< of their requests
-    unsigned fruitless_ = 0;          ///< polls in a row that brought nothing
+    std::size_t in_lane_ = 0;            ///< accepted by the lane, not yet completed
+    std::size_t untold_ = 0;             ///< CQEs published that the kernel was not told of
+    std::uint64_t unanswered_bytes_ = 0; ///< of requests taken, for which there is no CQE yet
+    std::uint64_t untold_bytes_ = 0;     ///< of requests whose CQEs the kernel was not told of
+    unsigned fruitless_ = 0;             ///< polls in a row that brought nothing
     bool ended_ = false;
     LoopEnd end_;
 };

@@ -31,17 +31,35 @@ static inline bool vs_compat_need_resched(void)
 }
 
 /*
- * Where this task might be woken if its last CPU is busy, instead of a search. The scheduler looks
- * whether that CPU is allowed, close and idle. The field is its own, but it reads it only when it
- * wakes a task that sleeps, and never writes it for one that runs.
+ * The CPU where this task might be woken if its last one is busy, instead of a search: the
+ * scheduler looks whether it is allowed, close and idle. The field is the scheduler's own, but it
+ * uses it only when it wakes a task that sleeps, and never writes it for one that runs.
  */
+#if defined(VS_HAVE_RECENT_USED_CPU) && defined(CONFIG_SMP)
+
+static inline unsigned int vs_compat_recent_cpu(void)
+{
+	return current->recent_used_cpu;
+}
+
 static inline void vs_compat_name_cpu(unsigned int cpu)
 {
-#if defined(VS_HAVE_RECENT_USED_CPU) && defined(CONFIG_SMP)
 	if (cpu < nr_cpu_ids)
 		current->recent_used_cpu = cpu;
-#endif
 }
+
+#else
+
+static inline unsigned int vs_compat_recent_cpu(void)
+{
+	return UINT_MAX;
+}
+
+static inline void vs_compat_name_cpu(unsigned int cpu)
+{
+}
+
+#endif
 
 /* 6.3 made vm_flags constant. */
 static inline void vs_compat_vm_flags_mod(struct vm_area_struct *vma, unsigned long set,

@@ -74,17 +74,21 @@ static bool vs_enter_spin(struct vs_session *session, struct vs_channel *channel
 /*
  * Two that wait for each other awake look to the scheduler like a machine without an idle CPU: it
  * searches for none when one of them has slept, wakes him where the other one runs, and leaves both
- * there for up to some ten ms, at a quarter of their speed. So it is told of another CPU, which it
- * takes if that one is idle.
+ * there for tens of ms, at a quarter of their speed. It looks at one other CPU: where the task ran
+ * before. As soon as that is the same one, it is told of another, which it takes if that is idle.
  */
 static void vs_enter_name_cpu(void)
 {
 	unsigned int here = get_cpu();
-	unsigned int cpu = cpumask_any_distribute(current->cpus_ptr); /* another one each time */
+	unsigned int cpu;
 
-	if (cpu == here)
-		cpu = cpumask_any_distribute(current->cpus_ptr);
-	vs_compat_name_cpu(cpu);
+	if (vs_compat_recent_cpu() == here) {
+		/* Another one each time. */
+		cpu = cpumask_any_and_distribute(current->cpus_ptr, cpu_online_mask);
+		if (cpu == here)
+			cpu = cpumask_any_and_distribute(current->cpus_ptr, cpu_online_mask);
+		vs_compat_name_cpu(cpu);
+	}
 	put_cpu();
 }
 

@@ -20,7 +20,7 @@ device_up() {
 	# Not on every file system: fallocated files of btrfs, overlays.
 	if ! { mkswap "$folder/vramswap-bench" && swapon -p 0 "$folder/vramswap-bench" &&
 		swapoff "$folder/vramswap-bench"; } >"$state/log" 2>&1; then
-		rm "$folder/vramswap-bench"
+		grep -q "$folder/vramswap-bench" /proc/swaps || rm "$folder/vramswap-bench"
 		die "$folder is no place for a swap file ($(tail -n1 "$state/log")): BENCH_DIR may name another folder"
 	fi
 	cat "$state/file"

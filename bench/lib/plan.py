@@ -92,6 +92,7 @@ class Plan:
     workloads: list = field(default_factory=list)
     schedulers: bool = True  # also the devices' own
     idle: bool = True
+    touch_memory: bool = True  # before swap is measured, for emulated processors
     all_rounds: bool = False  # nothing is in some of them only
     seed: int = 1
 

@@ -179,11 +179,11 @@ def _run_watched(command, group):
     return output, seconds, timeline.seen, felt.seen
 
 
-def warm_up(plan):
+def touch_memory(plan):
     """Fills memory without any limit, uncounted. What programs left behind, above all what code was in memory that is
     free now, costs an emulated processor seconds when that is written to: else whoever is first would pay for it."""
-    command = [f"{PROGRAMS}/swap_load", str(4 * plan.work_mib), "1", str(plan.seed)]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    run(f"{PROGRAMS}/swap_load", str(4 * plan.work_mib), "1", str(plan.seed))
+    return []
 
 
 def measure(path, workload, plan, page_cluster):

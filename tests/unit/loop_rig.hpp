@@ -27,7 +27,7 @@ public:
 
     int enter(unsigned /*queue*/, std::uint32_t flags, std::uint32_t sq_head, std::uint32_t spin_us) noexcept override {
         if (enters.fetch_add(1, std::memory_order_relaxed) == 0 && lane != nullptr)
-            submitted_before = lane->submitted.load();
+            submitted_at_first_enter = lane->submitted.load();
         if ((flags & VRAMSWAP_ENTER_WAIT) == 0)
             return queue_.enter(flags, sq_head, spin_us);
         waits.fetch_add(1, std::memory_order_relaxed);
@@ -41,8 +41,8 @@ public:
     std::atomic<std::uint64_t> waits = 0;
     std::atomic<std::uint32_t> longest_spin = 0; ///< that ENTER was asked for, µs
     std::atomic<bool> slept_with_transfers = false;
-    std::atomic<std::uint64_t> submitted_before = 0; ///< the first call; needs `lane`
-    const LaneCounters* lane = nullptr;              ///< set before the loop starts
+    std::atomic<std::uint64_t> submitted_at_first_enter = 0; ///< the first call; needs `lane`
+    const LaneCounters* lane = nullptr;                      ///< set before the loop starts
 
 private:
     KernelQueue& queue_;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Who sends one request after the other waits awake and takes the answers himself, also where other programs run for a
-# moment now and then; who keeps many under way does not, nor does anyone if the parameter says so. Bytes are right either way; a helper that dies meanwhile loses nothing, and one
-# whose answer cannot be right loses its session as soon as a waiting submitter sees that.
+# moment now and then; who keeps many under way does not, nor does anyone if the parameter says so. Bytes are right either
+# way; a helper that dies meanwhile loses nothing, and one whose answer cannot be right loses its session as soon as a
+# waiting submitter sees that.
 # memory: 1G
 # timeout: 300
 # parallel: yes
@@ -26,20 +27,22 @@ spins_of() {
 	echo $(($(stat_of spins) - before))
 }
 
-# share_disturbed: how many of a hundred lone requests are waited for while small programs take a processor ten times a
-# second. What they push together on one processor must part again, else it is two in three at most.
-share_disturbed() {
-	local before disturber requests=102400
-	(while :; do
-		cat /proc/vmstat >/dev/null
+# share_waited_for: how many of a hundred lone reads are waited for, for five seconds.
+share_waited_for() {
+	local spins requests
+	spins=$(stat_of spins) requests=$(awk '{ print $1 }' /sys/block/vramswap0/stat)
+	fio --eta=never --name=share --filename=/dev/vramswap0 --direct=1 --rw=randread --bs=4k --size=8M --norandommap --ioengine=psync \
+		--time_based --runtime=5 --output=fio.log || die "fio: $(tail -n 5 fio.log)"
+	spins=$(($(stat_of spins) - spins)) requests=$(($(awk '{ print $1 }' /sys/block/vramswap0/stat) - requests))
+	echo $((100 * spins / requests))
+}
+
+# Small programs that take a processor ten times a second.
+disturb() {
+	while :; do
+		cat /proc/vmstat
 		sleep 0.1
-	done) &
-	disturber=$!
-	before=$(stat_of spins)
-	fio --eta=never --name=disturbed --filename=/dev/vramswap0 --direct=1 --rw=randwrite --bs=4k --size=60M --norandommap --ioengine=psync \
-		--io_size=$((4 * requests))k --output=fio.log || die "fio: $(tail -n 5 fio.log)"
-	kill $disturber
-	echo $((100 * ($(stat_of spins) - before) / requests))
+	done >/dev/null
 }
 
 # On kernels that watch what they run, most answers come too late.
@@ -62,10 +65,15 @@ say "requests waited for, of 4096: $lone one at a time, $deep with 32 under way,
 assert_eq "$never" 0 "requests waited for although spin_us is 0"
 
 if [ $watched = no ]; then
-	echo 50 >"$spin_us"
-	share=$(share_disturbed)
-	say "requests waited for while other programs run now and then: $share %"
-	[ "$share" -ge 80 ] || die "helper and submitter stay on one processor"
+	# Helper and submitter that the disturbance pushes onto one processor must part again.
+	echo 1000 >"$spin_us"
+	alone=$(share_waited_for)
+	disturb &
+	disturber=$!
+	disturbed=$(share_waited_for)
+	kill $disturber
+	say "reads waited for: $alone % alone, $disturbed % while other programs run now and then"
+	[ $((10 * disturbed)) -ge $((8 * alone)) ] || die "helper and submitter stay on one processor"
 fi
 
 echo 1000 >"$spin_us"
