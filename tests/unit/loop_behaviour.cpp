@@ -84,6 +84,20 @@ void publish(KernelQueue& queue, const vramswap_sqe& sqe) {
     queue.doorbell();
 }
 
+/// Sends so many pages' requests before the loop starts. How often it entered until all were taken and it slept.
+std::uint64_t enters_for(FaultEngine& engine, unsigned count) {
+    std::vector<std::unique_ptr<Plain>> requests;
+    LoopRig rig({}, engine);
+    for (unsigned i = 0; i < count; ++i) {
+        requests.push_back(std::make_unique<Plain>());
+        requests.back()->send(rig.queue());
+    }
+    rig.start();
+    REQUIRE(eventually([&] { return rig.queue().counters().reaped == count; }));
+    REQUIRE(eventually([&] { return rig.doorbell.waits == 1; }));
+    return rig.doorbell.enters;
+}
+
 } // namespace
 
 TEST_CASE("every request is answered once, with its bytes, by an engine that is prompt") {
@@ -171,16 +185,7 @@ TEST_CASE("an idle loop makes one call and then sleeps") {
 
 TEST_CASE("requests that wait together are ended with one call") {
     FaultEngine engine({});
-    std::vector<std::unique_ptr<Plain>> requests;
-    LoopRig rig({}, engine);
-    for (int i = 0; i < 16; ++i) {
-        requests.push_back(std::make_unique<Plain>());
-        requests.back()->send(rig.queue());
-    }
-    rig.start();
-    REQUIRE(eventually([&] { return rig.queue().counters().reaped == 16; }));
-    REQUIRE(eventually([&] { return rig.doorbell.waits == 1; }));
-    REQUIRE(rig.doorbell.enters == 2);
+    REQUIRE(enters_for(engine, 16) == 2);
 }
 
 TEST_CASE("for answers that a waiting submitter takes no call is made, but the one to sleep") {
@@ -206,17 +211,8 @@ TEST_CASE("a few requests are ended with the one call that sleeps") {
 }
 
 TEST_CASE("answers to a deep queue are told by the handful") {
-    FaultEngine engine({.accept_at_most = 1}); // done one by one
-    std::vector<std::unique_ptr<Plain>> requests;
-    LoopRig rig({}, engine);
-    for (int i = 0; i < 12; ++i) {
-        requests.push_back(std::make_unique<Plain>());
-        requests.back()->send(rig.queue());
-    }
-    rig.start();
-    REQUIRE(eventually([&] { return rig.queue().counters().reaped == 12; }));
-    REQUIRE(eventually([&] { return rig.doorbell.waits == 1; }));
-    REQUIRE(rig.doorbell.enters == 4 + 1 + 1); // one by one while more than eight pages are left, the rest, to sleep
+    FaultEngine engine({.accept_at_most = 1});    // done one by one
+    REQUIRE(enters_for(engine, 12) == 4 + 1 + 1); // one by one while more than eight pages are left, the rest, to sleep
 }
 
 TEST_CASE("answers are told before work that takes long") {

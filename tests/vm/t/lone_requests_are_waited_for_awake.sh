@@ -64,9 +64,9 @@ say "requests waited for, of 4096: $lone one at a time, $deep with 32 under way,
 [ $((2 * deep)) -lt "$lone" ] || die "a task that keeps many requests under way is made to wait for them"
 assert_eq "$never" 0 "requests waited for although spin_us is 0"
 
+echo 1000 >"$spin_us"
 if [ $watched = no ]; then
 	# Helper and submitter that the disturbance pushes onto one processor must part again.
-	echo 1000 >"$spin_us"
 	alone=$(share_waited_for)
 	disturb &
 	disturber=$!
@@ -76,7 +76,6 @@ if [ $watched = no ]; then
 	[ $((10 * disturbed)) -ge $((8 * alone)) ] || die "helper and submitter stay on one processor"
 fi
 
-echo 1000 >"$spin_us"
 (while [ ! -e enough ]; do write_and_verify psync 1; done) &
 fio=$!
 for _ in 1 2 3; do
