@@ -18,6 +18,10 @@ constexpr nanoseconds wake_up_cost = microseconds(50);
 /// The shortest look, as a part of the longest; less is not worth reading the clock for.
 constexpr int shortest_part = 32;
 
+/// The most that looks in vain may spend in a row, in longest looks: some milliseconds, and no more, when I/O has
+/// become rare.
+constexpr int most_saved = 16;
+
 /// Looks that met work, of which one is left to the kernel, which knows whether another task wants the processor.
 constexpr unsigned asked_every = 16;
 
@@ -59,10 +63,6 @@ Chunks chunks(std::uint64_t bytes, std::uint64_t granule) noexcept {
     return {.size = size, .last = (rest + granule - 1) / granule * granule, .count = static_cast<unsigned>(whole) + 1};
 }
 
-void Spin::grow() noexcept {
-    budget_ = std::min(limit_, std::max(budget_ * 2, limit_ / shortest_part));
-}
-
 nanoseconds Spin::before_enter() const noexcept {
     const bool ask_kernel = met_in_a_row_ % asked_every == 0;
     return ask_kernel ? nanoseconds(0) : std::min(budget_, longest_before_enter);
@@ -70,13 +70,18 @@ nanoseconds Spin::before_enter() const noexcept {
 
 void Spin::met_work() noexcept {
     ++met_in_a_row_;
-    grow();
+    saved_ = std::min(saved_ + wake_up_cost, limit_ * most_saved);
+    budget_ = std::min(limit_, budget_ * 2);
 }
 
 void Spin::slept(nanoseconds gap) noexcept {
     met_in_a_row_ = 0;
-    if (gap - wake_up_cost <= limit_) {
-        grow();
+    if (budget_ < limit_ && gap - wake_up_cost <= limit_) {
+        budget_ = limit_;
+        return;
+    }
+    if (saved_ >= budget_) {
+        saved_ -= budget_;
         return;
     }
     budget_ /= 2;

@@ -40,8 +40,10 @@ inline constexpr unsigned max_chunks = 192;
 
 /// How long an I/O thread looks for work before it sleeps.
 ///
-/// Looking is worth it only if work comes within `limit`. So the time shrinks towards nothing while looking finds
-/// nothing, and grows back when work came so soon after falling asleep that a longer look would have met it.
+/// Looking is worth it only if work comes within `limit`. A look that meets work saves what falling asleep and waking
+/// up would have cost; looks that meet nothing may spend so much, and then the time shrinks towards nothing. So a
+/// disturbance now and then changes nothing. The time is whole again when work came so soon after falling asleep that
+/// such a look would have met it.
 ///
 /// The kernel looks better: it knows when another task wants the processor. Only while that has met work without sleep
 /// is it worth saving the call, and looking here for a moment first; now and then the kernel is asked all the same.
@@ -65,10 +67,9 @@ public:
     void slept(std::chrono::nanoseconds gap) noexcept;
 
 private:
-    void grow() noexcept;
-
     std::chrono::nanoseconds limit_;
     std::chrono::nanoseconds budget_;
+    std::chrono::nanoseconds saved_{0}; ///< by looks that met work, not yet spent on others; bounded
     unsigned met_in_a_row_ = 0;
 };
 

@@ -163,7 +163,7 @@ static blk_status_t vs_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_
 	unsigned int index = rq->tag;
 	struct vs_slot *slot = &queue->slots[index];
 	enum vs_gate gate = vs_queue_gate(queue->device);
-	bool last = bd->last, spin = false;
+	bool last = bd->last, spin = false, woken;
 	u32 generation = 0;
 
 	if (unlikely(gate == VS_GATE_FAIL))
@@ -184,8 +184,11 @@ static blk_status_t vs_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_
 			generation = vs_queue_send(queue, index, slot->start_ns, &spin);
 		}
 	}
-	if (last && !vs_queue_doorbell(queue) && spin)
-		vs_spin(queue, index, generation);
+	if (last) {
+		woken = vs_queue_doorbell(queue);
+		if (spin)
+			vs_spin(queue, index, generation, woken);
+	}
 	return BLK_STS_OK;
 }
 

@@ -28,7 +28,7 @@ MODULE_PARM_DESC(spin_us, "how long the submitter of a request waits for it awak
 #define VS_SPIN_WAITS 16
 #define VS_SPIN_PROBE 256
 
-/* After waits in vain: requests not to wait for, twice as many each time up to this. */
+/* After the second wait in vain, and each that follows: requests not to wait for, up to this. */
 #define VS_SPIN_MAX_PENALTY 1023U
 
 /* Requests ended without preemption in between; mostly there is just the one. */
@@ -161,19 +161,32 @@ static int vs_spin_until(struct vs_queue *queue, struct vs_channel *channel, uns
 }
 
 /*
- * Waits for the request that went out in this slot with this generation, if that promises to be
- * quick. It may have ended long ago. Inside queue_rq, so that the channel stays.
+ * One wait in vain means little: a timer's tick, another program for a moment. With each more that
+ * follows twice as many are not waited for.
  */
-void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation)
+static void vs_spin_in_vain(struct vs_spin_luck *luck)
 {
+	luck->skip = luck->penalty;
+	luck->penalty = min(2 * luck->penalty + 1, VS_SPIN_MAX_PENALTY);
+}
+
+/*
+ * Waits for the request that went out in this slot with this generation, if that promises to be
+ * quick. It may have ended long ago. woken: the helper slept, and has just been woken for it: that
+ * too takes less than a sleep of one's own, and one's next request then finds it awake; but how
+ * long it takes is another matter. Inside queue_rq, so that the channel stays.
+ */
+void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation, bool woken)
+{
+	struct vs_spin_luck *luck = &queue->luck[woken];
 	struct vs_channel *channel = queue->channel;
 	unsigned int i;
 	int ret;
 
 	if (test_and_set_bit_lock(0, &channel->spinning))
 		return;
-	if (queue->spin_skip) {
-		queue->spin_skip--;
+	if (luck->skip) {
+		luck->skip--;
 		goto unlock;
 	}
 
@@ -192,10 +205,9 @@ void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation)
 	if (!vs_spin_out(queue, index, generation)) {
 		vs_spin_say_spun(queue);
 		vs_stats_add(&queue->spins, 1);
-		queue->spin_penalty = 0;
+		luck->penalty = 0;
 	} else {
-		queue->spin_penalty = min(2 * queue->spin_penalty + 1, VS_SPIN_MAX_PENALTY);
-		queue->spin_skip = queue->spin_penalty;
+		vs_spin_in_vain(luck);
 	}
 unlock:
 	clear_bit_unlock(0, &channel->spinning);

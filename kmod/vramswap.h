@@ -131,6 +131,12 @@ struct vs_spin_history {
 /* Tasks whose history a queue remembers; two that share a place forget each other's. */
 #define VS_SPIN_TASKS_SHIFT 4
 
+/* How waiting awake went lately: requests not to wait for, and how many the next time. */
+struct vs_spin_luck {
+	unsigned int skip;
+	unsigned int penalty;
+};
+
 struct vs_queue {
 	struct vs_device *device;
 	unsigned int index;
@@ -144,9 +150,8 @@ struct vs_queue {
 	u64 doorbells;
 	struct vs_spin_history tasks[1 << VS_SPIN_TASKS_SHIFT];
 
-	/* spin.c's, under channel->spinning: requests not to wait for, and how many next. */
-	unsigned int spin_skip;
-	unsigned int spin_penalty;
+	/* spin.c's, under channel->spinning: where the helper was awake, where it was woken. */
+	struct vs_spin_luck luck[2];
 	u64 spins; /* requests that their submitters waited for with success */
 
 	/* The ring's CQ side, enters, all other statistics. */
@@ -302,7 +307,7 @@ void vs_reap_end(struct vs_queue *queue, struct vs_channel *channel, struct vs_d
 bool vs_spin_undisturbed(void);
 bool vs_spin_may(const struct request *rq);
 bool vs_spin_note(struct vs_queue *queue);
-void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation);
+void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation, bool woken);
 
 /* enter.c */
 int vs_enter(struct vs_session *session, const struct vramswap_enter *args);

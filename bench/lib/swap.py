@@ -3,6 +3,7 @@
 
 import functools
 import json
+import mmap
 import os
 import subprocess
 import tempfile
@@ -179,10 +180,13 @@ def _run_watched(command, group):
     return output, seconds, timeline.seen, felt.seen
 
 
-def touch_memory(plan):
-    """Fills memory without any limit, uncounted. What programs left behind, above all what code was in memory that is
-    free now, costs an emulated processor seconds when that is written to: else whoever is first would pay for it."""
-    run(f"{PROGRAMS}/swap_load", str(4 * plan.work_mib), "1", str(plan.seed))
+def touch_memory():
+    """Writes to all memory that is free or was cache, uncounted. What programs left behind, above all what code was in
+    it, costs an emulated processor seconds when that is written to: else whoever is first would pay for it."""
+    os.sync()
+    write("/proc/sys/vm/drop_caches", 3)
+    free = witness.free_memory() * 7 // 8
+    mmap.mmap(-1, free, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
     return []
 
 

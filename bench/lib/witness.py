@@ -91,6 +91,12 @@ def vmstat():
     return {name: int(value) for name, value in (line.split() for line in read_text("/proc/vmstat").splitlines())}
 
 
+def free_memory():
+    """Bytes of RAM that nothing is in, not even cache."""
+    fields = dict(line.split(":") for line in read_text("/proc/meminfo").splitlines())
+    return int(fields["MemFree"].split()[0]) << 10
+
+
 def pressure(group):
     """Seconds in which some, and in which all tasks of a cgroup waited for memory."""
     totals = {}

@@ -132,6 +132,34 @@ TEST_CASE("spinning comes back when work follows sleep closely") {
     REQUIRE(spin.budget() == 100us);
 }
 
+TEST_CASE("looks that met work pay for a few that do not") {
+    policy::Spin spin(100us, 2);
+    for (int i = 0; i < 16; ++i)
+        spin.met_work();
+    for (int i = 0; i < 8; ++i) {
+        spin.slept(1s); // a disturbance
+        REQUIRE(spin.budget() == 100us);
+    }
+    spin.slept(1s);
+    REQUIRE(spin.budget() < 100us);
+    for (int i = 0; i < 1000; ++i)
+        spin.met_work();
+    int looks = 0;
+    for (; spin.budget() != 0ns; ++looks)
+        spin.slept(1s);
+    REQUIRE(looks <= 16 + 6); // after any rush: less than two milliseconds of looks in vain
+}
+
+TEST_CASE("after one sleep that was too short the next look is a whole one") {
+    policy::Spin spin(100us, 2);
+    while (spin.budget() != 0ns)
+        spin.slept(1s);
+    spin.slept(140us);
+    REQUIRE(spin.budget() == 100us);
+    spin.slept(140us); // that look has not met it after all
+    REQUIRE(spin.budget() < 100us);
+}
+
 TEST_CASE("work that keeps coming just too late for the longest look is not waited for") {
     policy::Spin spin(100us, 2);
     for (int i = 0; i < 20; ++i)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Who sends one request after the other waits awake and takes the answers himself, also where other programs run for a
-# moment now and then; who keeps many under way does not, nor does anyone if the parameter says so. Bytes are right either
-# way; a helper that dies meanwhile loses nothing, and one whose answer cannot be right loses its session as soon as a
-# waiting submitter sees that.
+# moment now and then, and where the helper has to be woken first; who keeps many under way does not, nor does anyone if
+# the parameter says so. Bytes are right either way; a helper that dies meanwhile loses nothing, and one whose answer
+# cannot be right loses its session as soon as a waiting submitter sees that.
 # memory: 1G
 # timeout: 300
 # parallel: yes
@@ -27,13 +27,13 @@ spins_of() {
 	echo $(($(stat_of spins) - before))
 }
 
-# share_waited_for: how many of a hundred lone reads are waited for, for five seconds.
+# share_waited_for [DEVICE]: how many of a hundred lone reads are waited for, for five seconds.
 share_waited_for() {
-	local spins requests
-	spins=$(stat_of spins) requests=$(awk '{ print $1 }' /sys/block/vramswap0/stat)
-	fio --eta=never --name=share --filename=/dev/vramswap0 --direct=1 --rw=randread --bs=4k --size=8M --norandommap --ioengine=psync \
+	local device=${1:-0} spins requests
+	spins=$(stat_of spins "$device") requests=$(awk '{ print $1 }' "/sys/block/vramswap$device/stat")
+	fio --eta=never --name=share --filename="/dev/vramswap$device" --direct=1 --rw=randread --bs=4k --size=8M --norandommap --ioengine=psync \
 		--time_based --runtime=5 --output=fio.log || die "fio: $(tail -n 5 fio.log)"
-	spins=$(($(stat_of spins) - spins)) requests=$(($(awk '{ print $1 }' /sys/block/vramswap0/stat) - requests))
+	spins=$(($(stat_of spins "$device") - spins)) requests=$(($(awk '{ print $1 }' "/sys/block/vramswap$device/stat") - requests))
 	echo $((100 * spins / requests))
 }
 
@@ -51,7 +51,7 @@ debug | kcsan | kasan) watched=yes least=1 some=1 ;;
 *) watched=no least=400 some=50 ;;
 esac
 
-load_module
+load_module devices=2
 start_helper 0 64M
 # An emulated processor takes longer for everything.
 echo 1000 >"$spin_us"
@@ -74,6 +74,15 @@ if [ $watched = no ]; then
 	kill $disturber
 	say "reads waited for: $alone % alone, $disturbed % while other programs run now and then"
 	[ $((10 * disturbed)) -ge $((8 * alone)) ] || die "helper and submitter stay on one processor"
+fi
+
+if [ $watched = no ]; then
+	# Also by who has had to wake the helper.
+	start_helper 1 64M --idle-spin 0
+	woken=$(share_waited_for 1)
+	say "reads waited for where the helper always sleeps: $woken %"
+	[ "$woken" -ge 50 ] || die "who wakes the helper does not wait awake"
+	stop_helper 1
 fi
 
 (while [ ! -e enough ]; do write_and_verify psync 1; done) &
