@@ -71,7 +71,7 @@ nanoseconds Spin::before_enter() const noexcept {
 void Spin::met_work() noexcept {
     ++met_in_a_row_;
     saved_ = std::min(saved_ + wake_up_cost, limit_ * most_saved);
-    budget_ = std::min(limit_, budget_ * 2);
+    budget_ = std::min(limit_, std::max(budget_ * 2, limit_ / shortest_part));
 }
 
 void Spin::slept(nanoseconds gap) noexcept {

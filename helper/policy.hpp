@@ -41,9 +41,9 @@ inline constexpr unsigned max_chunks = 192;
 /// How long an I/O thread looks for work before it sleeps.
 ///
 /// Looking is worth it only if work comes within `limit`. A look that meets work saves what falling asleep and waking
-/// up would have cost; looks that meet nothing may spend so much, and then the time shrinks towards nothing. So a
-/// disturbance now and then changes nothing. The time is whole again when work came so soon after falling asleep that
-/// such a look would have met it.
+/// up would have cost; looks that meet nothing may spend so much, each its whole time, and then the time shrinks
+/// towards nothing. So a disturbance now and then changes nothing. The time is whole again when work came so soon after
+/// falling asleep that such a look would have met it.
 ///
 /// The kernel looks better: it knows when another task wants the processor. Only while that has met work without sleep
 /// is it worth saving the call, and looking here for a moment first; now and then the kernel is asked all the same.

@@ -185,6 +185,10 @@ void vs_spin(struct vs_queue *queue, unsigned int index, u32 generation, bool wo
 
 	if (test_and_set_bit_lock(0, &channel->spinning))
 		return;
+	if (!vs_spin_out(queue, index, generation)) {
+		vs_spin_say_spun(queue); /* the helper had this very CPU meanwhile */
+		goto unlock;
+	}
 	if (luck->skip) {
 		luck->skip--;
 		goto unlock;

@@ -3,9 +3,9 @@
 
 import functools
 import json
-import mmap
 import os
 import subprocess
+import sys
 import tempfile
 import time
 import zlib
@@ -181,12 +181,13 @@ def _run_watched(command, group):
 
 
 def touch_memory():
-    """Writes to all memory that is free or was cache, uncounted. What programs left behind, above all what code was in
+    """Writes to most memory that is free or was cache, uncounted. What programs left behind, above all what code was in
     it, costs an emulated processor seconds when that is written to: else whoever is first would pay for it."""
     os.sync()
     write("/proc/sys/vm/drop_caches", 3)
     free = witness.free_memory() * 7 // 8
-    mmap.mmap(-1, free, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
+    # In a process of its own, which may be killed if memory is short.
+    run(sys.executable, "-c", f"import mmap; mmap.mmap(-1, {free}, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)")
     return []
 
 

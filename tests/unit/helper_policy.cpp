@@ -150,6 +150,15 @@ TEST_CASE("looks that met work pay for a few that do not") {
     REQUIRE(looks <= 16 + 6); // after any rush: less than two milliseconds of looks in vain
 }
 
+TEST_CASE("work that keeps being there is looked for again, however long a sleep takes") {
+    policy::Spin spin(100us, 2);
+    while (spin.budget() != 0ns)
+        spin.slept(1s);
+    for (int i = 0; i < 6; ++i)
+        spin.met_work();
+    REQUIRE(spin.budget() == 100us);
+}
+
 TEST_CASE("after one sleep that was too short the next look is a whole one") {
     policy::Spin spin(100us, 2);
     while (spin.budget() != 0ns)

@@ -44,7 +44,8 @@ private:
             if (const auto tag = world_->queue().take_tag()) {
                 world_->owners.kernel_gives(*tag);
                 const std::uint32_t generation = world_->queue().send(*tag, request_);
-                if (!world_->queue().doorbell() && longest_spin_ != 0)
+                (void)world_->queue().doorbell(); // woken or not
+                if (longest_spin_ != 0)
                     world_->queue().spin(*tag, generation, static_cast<unsigned>(random_.below(longest_spin_)));
                 return;
             }
