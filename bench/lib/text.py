@@ -95,6 +95,8 @@ class Report:
 
     def head(self):
         machine, how = self.result["machine"], self.result["plan"]
+        rounds = max((sample.get("round", 0) for sample in self.result["samples"]), default=0)
+        cut = f" (there was no time for {how['rounds']})" if rounds < how["rounds"] else ""
         lines = ["# Bench", ""]
         if self.emulated:
             lines += [
@@ -105,7 +107,7 @@ class Report:
         lines += [
             f"- Linux {machine['kernel']}, {machine['processors']} processors ({machine['processor']}), "
             f"{machine['memory_mib']} MiB, {machine['date']}",
-            f"- {how['rounds']} round(s) in changing order, {how['seconds']} s for each point; medians of the rounds. "
+            f"- {rounds} round(s) in changing order{cut}, {how['seconds']} s for each point; medians of the rounds. "
             "What no goal names is in the first one or two rounds only, unless it was asked for. "
             f"Devices of {how['size_mib']} MiB; the workload random has {how['work_mib']} MiB and may keep "
             f"{how['ram_mib']} in RAM",

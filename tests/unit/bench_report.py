@@ -270,6 +270,12 @@ class Report(unittest.TestCase):
         self.assertIn("file is missing: no disk", words)
         self.assertIn("nbd:1 failed, and was measured no more: its server ended", words)
 
+    def test_the_rounds_that_were_are_told_from_those_there_was_no_time_for(self):
+        self.assertIn("- 3 round(s) in changing order, 0.5 s", text.Report(canned()).markdown([]))
+        cut = canned()
+        cut["plan"]["rounds"] = 5
+        self.assertIn("- 3 round(s) in changing order (there was no time for 5), 0.5 s", text.Report(cut).markdown([]))
+
     def test_a_run_of_nothing_has_a_report(self):
         self.assertIn("not measured", text.Report(canned() | {"samples": []}).markdown([]))
 
