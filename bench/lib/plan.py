@@ -12,7 +12,7 @@ class Device:
     name: str
     holds_data: bool = True
     iron: bool = False  # only on a real machine
-    slow: bool = False  # is swap for the shorter workloads only, and in the first round
+    slow: bool = False  # is swap for the main workload only, and in the first round
 
 
 DEVICES = [
@@ -61,15 +61,35 @@ def points(processors):
     return result
 
 
-# What is measured in all rounds, and with a device's own scheduler too, if that is not "none".
+# What goals name: measured in all rounds, and with a device's own scheduler too, if that is not "none".
 MAIN_POINTS = ("randread-4k-d1", "randwrite-4k-d1", "randread-4k-d32", "read-128k-d4", "write-128k-d4")
 
 WORKLOADS = ("random", "random-jobs", "stress-ng", "sort")
 MAIN_WORKLOAD = "random"
-LONG_WORKLOADS = ("stress-ng", "sort")
-# So many of the rounds, the first, have what is not in all of them.
-OTHER_POINTS_ROUNDS = 2
-OTHER_WORKLOADS_ROUNDS = 1
+OTHER_POINTS_ROUNDS = 2  # how often the other points are measured
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One go through some loads on all devices, in an order of its own. Figures of the same round are compared."""
+
+    name: str
+    round: int
+    points: tuple = ()
+    workloads: tuple = ()
+
+    @property
+    def groups(self):
+        """The points by group, in order."""
+        result = {}
+        for point in self.points:
+            result.setdefault(point.group, []).append(point)
+        return result
+
+    @property
+    def loads(self):
+        """What passes that take equally long have in common."""
+        return self.points, self.workloads
 
 
 @dataclass
@@ -96,24 +116,23 @@ class Plan:
     all_rounds: bool = False  # nothing is in some of them only
     seed: int = 1
 
-    def groups(self, number):
-        """The points of that round by group, in order."""
-        every = self.all_rounds or number <= OTHER_POINTS_ROUNDS
-        result = {}
-        for point in self.points:
-            if every or point.name in MAIN_POINTS:
-                result.setdefault(point.group, []).append(point)
-        return result
+    def passes(self):
+        """All that is to be done, in order: first what goals name, so that the rest is what there may be no time for."""
+        rounds = range(1, self.rounds + 1)
+        if self.all_rounds:
+            return [Pass(f"round {number}", number, tuple(self.points), tuple(self.workloads)) for number in rounds]
+        main = tuple(point for point in self.points if point.name in MAIN_POINTS)
+        others = tuple(point for point in self.points if point.name not in MAIN_POINTS)
+        named = tuple(name for name in self.workloads if name == MAIN_WORKLOAD)
+        result = [Pass(f"round {number}", number, main, named) for number in rounds]
+        if others:
+            result += [Pass(f"other points, round {number}", number, others) for number in rounds[:OTHER_POINTS_ROUNDS]]
+        return result + [Pass(name, 1, workloads=(name,)) for name in self.workloads if name != MAIN_WORKLOAD]
 
     def swaps(self, device, workload, number):
         """Is the device swap for that workload in that round?"""
-        if not device.holds_data:
-            return False
-        if self.all_rounds:
-            return True
-        if device.slow and workload in LONG_WORKLOADS:
-            return False
-        return number <= OTHER_WORKLOADS_ROUNDS or (workload == MAIN_WORKLOAD and not device.slow)
+        slow = device.slow and not self.all_rounds
+        return device.holds_data and not (slow and (workload != MAIN_WORKLOAD or number > 1))
 
 
 def all_points():

@@ -96,7 +96,6 @@ class Report:
     def head(self):
         machine, how = self.result["machine"], self.result["plan"]
         rounds = max((sample.get("round", 0) for sample in self.result["samples"]), default=0)
-        cut = f" (there was no time for {how['rounds']})" if rounds < how["rounds"] else ""
         lines = ["# Bench", ""]
         if self.emulated:
             lines += [
@@ -107,8 +106,8 @@ class Report:
         lines += [
             f"- Linux {machine['kernel']}, {machine['processors']} processors ({machine['processor']}), "
             f"{machine['memory_mib']} MiB, {machine['date']}",
-            f"- {rounds} round(s) in changing order{cut}, {how['seconds']} s for each point; medians of the rounds. "
-            "What no goal names is in the first one or two rounds only, unless it was asked for. "
+            f"- {rounds} round(s) in changing order, {how['seconds']} s for each point; medians of the rounds. "
+            "What no goal names is measured once or twice only, unless it was asked for. "
             f"Devices of {how['size_mib']} MiB; the workload random has {how['work_mib']} MiB and may keep "
             f"{how['ram_mib']} in RAM",
             f"- ~ is noisy: the rounds differ by more than {percent(stats.NOISY_SPREAD)} of their median, there is only "
@@ -118,6 +117,8 @@ class Report:
             lines.append("- CPU per I/O was not measured: this kernel takes an idle processor for a busy one")
         if machine["note"]:
             lines.append(f"- {machine['note']}")
+        if self.result["left_out"]:
+            lines.append(f"- **There was no time for: {'; '.join(self.result['left_out'])}**")
         lines += [f"- {name} is missing: {why}" for name, why in self.result["missing"].items()]
         lines += [f"- **{name} failed, and was measured no more: {why}**" for name, why in self.result["failed"].items()]
         return lines + [""]

@@ -87,6 +87,7 @@ def canned(emulated=True):
         "plan": {"rounds": 3, "seconds": 0.5, "size_mib": 192, "work_mib": 64, "ram_mib": 36},
         "missing": {"file": "no disk"},
         "failed": {"nbd:1": "its server ended"},
+        "left_out": [],
         "felt_alone": [0.01],
         "samples": samples,
     }
@@ -239,17 +240,31 @@ class Plan(unittest.TestCase):
             self.assertIn(goal.load, loads)
             self.assertTrue(any(goal.peer in (name, name.split(":")[0]) for name in quick.devices), goal.text)
 
-    def test_all_rounds_have_what_goals_need_and_the_first_has_all(self):
-        usual = plan.Plan(points=plan.points(2))
-        loads = [{point.name for group in usual.groups(number).values() for point in group} for number in (1, 3)]
-        self.assertEqual(loads, [{point.name for point in usual.points}, set(plan.MAIN_POINTS)])
-        self.assertLessEqual({goal.load for goal in goals.GOALS}, loads[1] | {plan.MAIN_WORKLOAD})
-        disk, ours = plan.Device("file", slow=True), plan.Device("vramswap:host")
+    def test_what_goals_name_comes_first_and_in_all_rounds(self):
+        usual = plan.Plan(points=plan.points(2), workloads=list(plan.WORKLOADS))
+        passes = usual.passes()
+        named = {goal.load for goal in goals.GOALS}
+        for number, one in enumerate(passes[:5], 1):
+            self.assertEqual((one.name, one.round, one.workloads), (f"round {number}", number, ("random",)))
+            self.assertEqual({point.name for point in one.points}, set(plan.MAIN_POINTS))
+            self.assertLessEqual(named, set(plan.MAIN_POINTS) | {plan.MAIN_WORKLOAD})
+        self.assertEqual([one.round for one in passes[5:]], [1, 2, 1, 1, 1])
+        self.assertEqual({point for one in passes for point in one.points}, set(usual.points))
+        self.assertEqual({load for one in passes for load in one.workloads}, set(plan.WORKLOADS))
+
+    def test_what_was_asked_for_is_in_all_rounds(self):
+        asked = plan.Plan(rounds=3, points=plan.points(2), workloads=["sort"], all_rounds=True)
+        for one in asked.passes():
+            self.assertEqual(one.loads, (tuple(asked.points), ("sort",)))
+
+    def test_a_slow_device_is_swap_once(self):
+        usual, disk, ours = plan.Plan(), plan.Device("file", slow=True), plan.Device("vramswap:host")
         for one, workload, number in ((disk, "random", 1), (ours, "sort", 1), (ours, "random", 5)):
             self.assertTrue(usual.swaps(one, workload, number))
-        for one, workload, number in ((disk, "sort", 1), (disk, "random", 2), (ours, "sort", 2)):
+        for one, workload, number in ((disk, "sort", 1), (disk, "random", 2)):
             self.assertFalse(usual.swaps(one, workload, number))
         self.assertTrue(plan.Plan(all_rounds=True).swaps(disk, "sort", 5))
+        self.assertFalse(usual.swaps(plan.Device("null_blk", holds_data=False), "random", 1))
 
     def test_jobs_go_up_to_the_processors(self):
         self.assertEqual({point.jobs for point in plan.points(6)}, {1, 2, 4})
@@ -270,11 +285,10 @@ class Report(unittest.TestCase):
         self.assertIn("file is missing: no disk", words)
         self.assertIn("nbd:1 failed, and was measured no more: its server ended", words)
 
-    def test_the_rounds_that_were_are_told_from_those_there_was_no_time_for(self):
-        self.assertIn("- 3 round(s) in changing order, 0.5 s", text.Report(canned()).markdown([]))
-        cut = canned()
-        cut["plan"]["rounds"] = 5
-        self.assertIn("- 3 round(s) in changing order (there was no time for 5), 0.5 s", text.Report(cut).markdown([]))
+    def test_what_there_was_no_time_for_is_told(self):
+        self.assertNotIn("no time", text.Report(canned()).markdown([]))
+        cut = canned() | {"left_out": ["round 4", "sort"]}
+        self.assertIn("- **There was no time for: round 4; sort**", text.Report(cut).markdown([]))
 
     def test_a_run_of_nothing_has_a_report(self):
         self.assertIn("not measured", text.Report(canned() | {"samples": []}).markdown([]))
