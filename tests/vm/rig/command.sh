@@ -4,18 +4,20 @@
 #
 # shellcheck disable=SC2034 # the G_ variables are for guest.sh
 
-# guest_options ARGUMENT...: -k KERNEL, -m MEM, -t SECONDS, -a ARGUMENTS for the kernel, -d SIZE of a disk; sets OPTIND.
+# guest_options ARGUMENT...: -k KERNEL, -m MEM, -t SECONDS, -a ARGUMENTS for the kernel, -d SIZE of a disk, -r: again
+# after an emulator fault; sets OPTIND.
 guest_options() {
 	local option
 	guest_defaults
-	G_LIMIT=600
-	while getopts k:m:t:a:d: option; do
+	G_LIMIT=600 G_RETRIES=0
+	while getopts k:m:t:a:d:r option; do
 		case $option in
 		k) G_KERNEL=$OPTARG ;;
 		m) G_MEM=$OPTARG ;;
 		t) G_LIMIT=$OPTARG ;;
 		a) G_ARGS=$OPTARG ;;
 		d) G_DISK=$OPTARG ;;
+		r) G_RETRIES=$EMULATOR_RETRIES ;;
 		*) usage ;;
 		esac
 	done
@@ -40,7 +42,7 @@ cmd_shell() {
 	"${QEMU[@]}"
 }
 
-EMULATOR_FAULT_ADVICE="the emulator failed, not the guest (README.md, 'When one fails'): try again"
+EMULATOR_FAULT="the emulator failed, not the guest (README.md, 'When one fails')"
 
 # exec_ports: the command's two outputs, through pipes, each with a reader.
 exec_ports() {
@@ -63,8 +65,7 @@ release_readers() {
 # exec_result: the command's exit status, or 125 when the guest itself went wrong.
 exec_result() {
 	local log=$G_DIR/console
-	clean_console "$G_DIR/console.raw" >"$log"
-	! emulator_fault "$log" || say "$EMULATOR_FAULT_ADVICE"
+	! emulator_fault "$log" || say "$EMULATOR_FAULT: try again"
 	if kernel_trouble "$log" >&2 || ! ended_orderly "$log"; then
 		cp "$log" "$RESULTS/exec-failed.log"
 		say "the guest went wrong, the end of its console ($RESULTS/exec-failed.log):"
@@ -74,11 +75,9 @@ exec_result() {
 	exit "$(cat "$G_DIR/status")"
 }
 
-cmd_exec() {
-	local OPTIND=1
-	guest_options "$@"
-	shift $((OPTIND - 1))
-	[ "$#" -gt 0 ] || usage
+# boot_command COMMAND...: in a guest of its own; leaves the console in the guest's folder.
+boot_command() {
+	rm -rf "${G_DIR:?}"/*
 	write_job 'exec'
 	printf 'JOB_COMMAND=(%s)\n' "$(printf '%q ' "$@")" >>"$G_DIR/job"
 	build_qemu
@@ -92,5 +91,19 @@ cmd_exec() {
 	}
 	stop_guest
 	release_readers
+	clean_console "$G_DIR/console.raw" >"$G_DIR/console"
+}
+
+cmd_exec() {
+	local OPTIND=1
+	guest_options "$@"
+	shift $((OPTIND - 1))
+	[ "$#" -gt 0 ] || usage
+	boot_command "$@"
+	while [ "$G_RETRIES" -gt 0 ] && emulator_fault "$G_DIR/console"; do
+		say "$EMULATOR_FAULT: once more"
+		G_RETRIES=$((G_RETRIES - 1))
+		boot_command "$@"
+	done
 	exec_result
 }
