@@ -5,6 +5,7 @@
 #include <ctime>
 #include <thread>
 
+#include <helper/checksum_engine.hpp>
 #include <helper/cuda_calibration.hpp>
 #include <helper/cuda_engine.hpp>
 #include <helper/host_engine.hpp>
@@ -44,12 +45,22 @@ std::vector<Case> cases(unsigned queues) {
     return all;
 }
 
+Result<std::unique_ptr<Engine>> with_checksums([[maybe_unused]] std::unique_ptr<Engine> engine) {
+#ifdef VRAMSWAP_BENCH_CHECKSUMS
+    return std::make_unique<ChecksumEngine>(std::move(engine), "what is read is checked");
+#else
+    return fail(ENOTSUP, "gpu_bench was built without xxhash.h");
+#endif
+}
+
 Result<std::unique_ptr<Engine>> make_engine(const Setting& setting, bool host) {
     if (host)
         return std::make_unique<HostEngine>("", Log::to_standard_error());
     auto cuda = make_cuda(setting, 0);
     if (!cuda)
         return pass_on(cuda);
+    if (setting.checksums)
+        return with_checksums(std::move(*cuda));
     return std::move(*cuda);
 }
 
@@ -100,7 +111,7 @@ Result<Loads> measure_loads(const Setting& setting, bool host) {
         auto row = measure(setting, **engine, model, one);
         if (!row)
             return pass_on(row);
-        row->engine = host ? "host" : "cuda " + path_text(setting.path);
+        row->engine = host ? "host" : engine_text(setting);
         loads.rows.push_back(std::move(*row));
     }
     loads.remarks = (*engine)->remarks();

@@ -95,16 +95,16 @@ void Bench::measure(const std::string& what, Place Report::* place, Measure meas
     });
 }
 
-void Bench::loads(std::optional<CudaPath> path, bool host) {
-    const std::string what = fmt::format("loads ({})", host ? "host" : path_text(path));
+void Bench::loads(const Setting& setting, bool host) {
+    const std::string what = fmt::format("loads ({})", host ? "host" : engine_text(setting));
     step(what, [&](Report& report) {
-        auto loads = measure_loads(with(path), host);
+        auto loads = measure_loads(setting, host);
         if (!loads)
             return explain(what, loads.error(), report);
         for (const Row& row : loads->rows)
             complain(what, row, report);
         report.rows = std::move(loads->rows);
-        if (!host && !path)
+        if (!host && !setting.path && !setting.checksums)
             report.choice = std::move(loads->remarks);
     });
 }
@@ -135,8 +135,11 @@ bool Bench::run() {
     measure("raw copies", &Report::raw, [&] { return measure_raw(setting_); });
     measure("crossover", &Report::crossover, [&] { return measure_crossover(setting_); });
     for (const auto& path : all_paths)
-        loads(path, false);
-    loads({}, true);
+        loads(with(path), false);
+    Setting checked = with({});
+    checked.checksums = true;
+    loads(checked, false);
+    loads(setting_, true);
     for (const auto& path : all_paths)
         beside(path);
     measure("idling", &Report::idle, [&] { return measure_idle(setting_); });

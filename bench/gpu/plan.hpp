@@ -28,7 +28,7 @@ private:
     [[nodiscard]] Setting with(std::optional<CudaPath> path) const;
     void step(const std::string& what, const std::function<void(Report&)>& work);
     void check(const char* what, Finding (*look)(const Setting&), std::optional<CudaPath> path);
-    void loads(std::optional<CudaPath> path, bool host);
+    void loads(const Setting& setting, bool host);
     void beside(std::optional<CudaPath> path);
     void tell(const std::string& what, const Report& before) const;
 

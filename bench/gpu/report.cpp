@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "goals.hpp"
+
 namespace vramswap::bench {
 namespace {
 
@@ -35,6 +37,21 @@ std::string short_of_ok(const Report& report) {
         text += "**Failed:**\n\n" + failed + "\n";
     if (!skipped.empty())
         text += "**Skipped, and so not settled by this run:**\n\n" + skipped + "\n";
+    return text;
+}
+
+const char* word(const std::optional<bool>& met) {
+    if (!met)
+        return "";
+    return *met ? "yes" : "**no**";
+}
+
+std::string goals_markdown(const Report& report) {
+    std::string text = "\n## Goals\n\nThey are for an H100 or H200; one that is missed fails nothing.\n\n"
+                       "| of | goal | found | met |\n|---|---|---|---|\n";
+    for (const Goal& one : goals(report))
+        text += fmt::format("| {} | {} | {} | {} |\n", one.what, one.wanted, one.met ? one.found : "not measured",
+                            word(one.met));
     return text;
 }
 
@@ -173,8 +190,8 @@ std::string to_markdown(const Report& report) {
     text += short_of_ok(report);
     for (const auto& [key, value] : report.hardware)
         text += fmt::format("- {}: {}\n", key, value);
-    text += findings_markdown(report) + raw_markdown(report) + crossover_markdown(report) + rows_markdown(report) +
-            beside_markdown(report);
+    text += goals_markdown(report) + findings_markdown(report) + raw_markdown(report) + crossover_markdown(report) +
+            rows_markdown(report) + beside_markdown(report);
     if (report.idle)
         text += fmt::format("\nIdle: {:.4f} of a processor.\n", *report.idle);
     return text;

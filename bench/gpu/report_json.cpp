@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "goals.hpp"
+
 namespace vramswap::bench {
 namespace {
 
@@ -35,6 +37,11 @@ std::string to_json(const Report& report) {
     const auto findings = list_of(report.findings, [](const Finding& one) {
         return fmt::format("{{\"check\": {}, \"verdict\": {}, \"text\": {}}}", quoted(one.name),
                            quoted(word(one.verdict)), quoted(one.text));
+    });
+    const auto goal_list = list_of(goals(report), [](const Goal& one) {
+        const char* const met = one.met.value_or(false) ? "true" : "false";
+        return fmt::format("{{\"what\": {}, \"goal\": {}, \"found\": {}, \"met\": {}}}", quoted(one.what),
+                           quoted(one.wanted), quoted(one.found), one.met ? met : "null");
     });
     const auto raw = list_of(report.raw, [](const Raw& one) {
         return fmt::format("{{\"what\": {}, \"bytes_per_second\": {:.0f}, \"per_second\": {:.0f}, \"p50_ns\": {}, "
@@ -70,10 +77,11 @@ std::string to_json(const Report& report) {
             one.p99_beside_ns, one.right);
     });
     const auto troubles = list_of(report.troubles, quoted);
-    return fmt::format("{{\n  \"fake\": {},\n  \"only\": {},\n  \"hardware\": {},\n  \"checks\": {},\n  \"raw\": {},\n"
+    return fmt::format("{{\n  \"fake\": {},\n  \"only\": {},\n  \"hardware\": {},\n  \"goals\": {},\n  \"checks\": "
+                       "{},\n  \"raw\": {},\n"
                        "  \"crossover\": {},\n  \"loads\": {},\n  \"choice\": {},\n  \"beside\": {},\n"
                        "  \"idle_cpu\": {},\n  \"not_measured\": {}\n}}\n",
-                       report.fake, quoted(report.only), hardware, findings, raw, crossover, rows,
+                       report.fake, quoted(report.only), hardware, goal_list, findings, raw, crossover, rows,
                        quoted(report.choice), beside, report.idle ? fmt::format("{:.5f}", *report.idle) : "null",
                        troubles);
 }

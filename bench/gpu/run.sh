@@ -64,6 +64,12 @@ build() {
 		compile+=(-Ibench/gpu/fmt_shim)
 		echo "building $out/gpu_bench with bench/gpu/fmt_shim for {fmt}"
 	fi
+	if compiles <<<'#include <xxhash.h>'; then
+		compile+=(-DVRAMSWAP_BENCH_CHECKSUMS)
+		sources+=(helper/checksum_engine.cpp helper/checksum_lane.cpp helper/block_sums.cpp)
+	else
+		echo "without checksums: there is no xxhash.h here"
+	fi
 	rm -rf "$out/objects"
 	mkdir -p "$out/objects"
 	for name in "${sources[@]}"; do

@@ -18,6 +18,7 @@ struct Setting {
     std::string libcuda = CudaApi::library_name;
     std::string gpu;              ///< as for cuda_device_choose
     std::optional<CudaPath> path; ///< as for CudaEngine::make
+    bool checksums = false;       ///< as the helper keeps them where a GPU corrects no errors
     std::uint64_t capacity = 1ULL << 30;
     std::chrono::milliseconds time{1000}; ///< of each load
     unsigned queues = 2;
@@ -30,6 +31,11 @@ inline constexpr unsigned max_queues = 8;
     return std::string(path ? name_of(*path) : "auto");
 }
 
+/// The same for people who read figures.
+[[nodiscard]] inline std::string engine_text(const Setting& setting) {
+    return "cuda " + path_text(setting.path) + (setting.checksums ? " with checksums" : "");
+}
+
 enum class Verdict : std::uint8_t { ok, failed, skipped };
 
 /// What came of a check.
@@ -37,6 +43,8 @@ struct Finding {
     std::string name;
     Verdict verdict = Verdict::ok;
     std::string text; ///< figures, or why
+    /// Of a process that took contents over: how long until it was ready to serve. 0: it never was.
+    std::optional<std::uint64_t> ready_ms{};
 };
 
 /// The name of a check that is made once for each path.

@@ -95,6 +95,7 @@ void pass(Archive& archive, Finding& finding) {
     archive(finding.name);
     archive(finding.verdict);
     archive(finding.text);
+    archive(finding.ready_ms);
 }
 
 template<class Archive>

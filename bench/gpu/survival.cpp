@@ -145,7 +145,7 @@ void store_and_break(const Setting& setting, int socket, Left& left) {
     ::_exit(0); // as the worker: what the broken driver has is not taken apart
 }
 
-constexpr std::uint64_t refused = 1; // in a message: these contents were not taken
+constexpr std::uint64_t refused = ~0ULL; // in a message: these contents were not taken
 
 /// The next process: takes over as a worker does, and reads everything.
 void look_after(const Setting& setting, std::vector<InheritedFd>& fds, const Left& left, int socket) {
@@ -165,7 +165,8 @@ void look_after(const Setting& setting, std::vector<InheritedFd>& fds, const Lef
     say(socket, all_right(outcome) && outcome.bytes == capacity ? Verdict::ok : Verdict::failed,
         fmt::format("the next process was ready to serve after {} ms and read {} MiB: {} blocks wrong, {} requests "
                     "failed",
-                    live.count(), outcome.bytes >> 20, outcome.wrong, outcome.errors));
+                    live.count(), outcome.bytes >> 20, outcome.wrong, outcome.errors),
+        std::max<std::uint64_t>(static_cast<std::uint64_t>(live.count()), 1));
 }
 
 /// How the first process ends: by a signal; by itself, and tells how; by a signal, and nobody keeps the GPU open.
@@ -204,7 +205,10 @@ Finding in_succession(const std::string& name, const Setting& setting, End how) 
     if (how == End::killed_unheld && message.figure == refused)
         return {.name = name, .text = fmt::format("lost, and refused by the next process: {}", message.text.data())};
     const std::string before = killed ? "" : fmt::format("{}; ", told.text.data());
-    return {.name = name, .verdict = message.verdict, .text = before + message.text.data()};
+    return {.name = name,
+            .verdict = message.verdict,
+            .text = before + message.text.data(),
+            .ready_ms = message.figure == refused ? 0 : message.figure};
 }
 
 } // namespace
