@@ -130,6 +130,15 @@ def iops(sample):
     return sample.get("iops")
 
 
+def typical_iops(sample):
+    """What iops were if each request took as long as the one in the middle, of requests that come one after the other:
+    without those that a disturbance made slow."""
+    if not sample.get("iops") or not sample.get("bins"):
+        return None
+    between = 1e9 / sample["iops"] - sample["mean_ns"]  # from an answer to the next request
+    return 1e9 / (between + percentile(sample["bins"], 0.5))
+
+
 def bandwidth(sample):
     return sample.get("bytes_per_second")
 
