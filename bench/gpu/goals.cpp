@@ -16,12 +16,12 @@ namespace {
 constexpr std::uint32_t page = 4096;
 constexpr std::uint32_t large = 1U << 20;
 
-/// A load by a path that some choice allows, its I/O thread awake.
+/// A load by a path that some choice allows, its I/O thread awake. What failed is no measure: to fail may be quick.
 template<class Choice>
 std::vector<const Row*> rows_of(const Report& report, std::string_view what, Mix mix, Choice choice) {
     std::vector<const Row*> found;
     for (const Row& row : report.rows)
-        if (row.what == what && row.mix == mix && row.look == always_look && row.outcome.bytes != 0 &&
+        if (row.what == what && row.mix == mix && row.look == always_look && all_right(row.outcome) &&
             row.engine.starts_with("cuda ") && choice(row))
             found.push_back(&row);
     return found;
@@ -53,16 +53,16 @@ void add_lone(std::vector<Goal>& goals, const Report& report, Mix mix, bool poll
         return;
     }
     const std::uint64_t p50 = median(*best);
-    const std::uint64_t p99 = (*best)->outcome.latency.quantile(0.99);
+    // Of the ends of their buckets, which are one less than what is twice as much.
+    const double tail = static_cast<double>((*best)->outcome.latency.quantile(0.99) + 1) / static_cast<double>(p50 + 1);
     goals.push_back({.what = what,
                      .wanted = wanted,
                      .found = fmt::format("{:.1f} µs ({})", static_cast<double>(p50) / 1000, (*best)->engine),
                      .met = p50 <= limit_us * 1000});
-    goals.push_back(
-        {.what = what,
-         .wanted = wanted_tail,
-         .found = fmt::format("{:.1f} × ({})", static_cast<double>(p99) / static_cast<double>(p50), (*best)->engine),
-         .met = p99 <= 2 * p50});
+    goals.push_back({.what = what,
+                     .wanted = wanted_tail,
+                     .found = fmt::format("{:.2f} × ({})", tail, (*best)->engine),
+                     .met = tail <= 2});
 }
 
 Goal deep(const Report& report, Mix mix) {
@@ -108,9 +108,11 @@ Goal neighbour(const Report& report) {
     const std::string wanted = "≤ 5 %";
     double worst = 0;
     const Beside* of = nullptr;
+    bool right = true; // a load that does nothing slows nobody down
     for (const Beside& one : report.beside) {
         if (one.engine != "cuda engine" || one.turns_alone <= 0)
             continue;
+        right = right && one.right;
         const double slowdown = 1 - one.turns_loaded / one.turns_alone;
         if (of == nullptr || slowdown > worst) {
             worst = slowdown;
@@ -121,17 +123,22 @@ Goal neighbour(const Report& report) {
         return not_measured(what, wanted);
     return {.what = what,
             .wanted = wanted,
-            .found = fmt::format("{:.1f} % at worst ({} {} of {} KiB)", 100 * worst, of->what, word(of->mix),
-                                 of->length >> 10),
-            .met = worst <= limit};
+            .found = fmt::format("{:.1f} % at worst ({} {} of {} KiB){}", 100 * worst, of->what, word(of->mix),
+                                 of->length >> 10, right ? "" : "; a load failed"),
+            .met = right && worst <= limit};
+}
+
+/// A step that ends in a takeover, and did not end well enough to say how.
+bool lost_takeover(const std::string& trouble) {
+    return trouble.starts_with("killed") || trouble.starts_with("broken");
 }
 
 Goal takeover(const Report& report) {
     constexpr std::uint64_t limit_ms = 1000;
     const std::string what = "from a helper's death to the next one's readiness, no byte lost";
     const std::string wanted = "≤ 1 s";
-    unsigned count = 0;
-    unsigned failed = 0;
+    auto failed = static_cast<unsigned>(std::ranges::count_if(report.troubles, lost_takeover));
+    unsigned count = failed;
     std::uint64_t worst = 0;
     for (const Finding& one : report.findings) {
         if (!one.ready_ms)

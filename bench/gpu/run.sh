@@ -10,7 +10,7 @@
 #
 # Exit status: 0 all was checked and is right; 1 something failed, could not be measured or not be built; 2 bad usage; 3
 # nothing failed, but something was skipped, so that the run does not settle it: for want of CAP_NET_RAW or of the right
-# to trace, or since this GPU or driver has no such path. The report names it at its top; --allow-skips makes it a 0.
+# to trace, since this GPU or driver has no such path, or since it was built without xxhash's headers. The report names it at its top; --allow-skips makes it a 0.
 #
 # --fake: no GPU but the tests' own libcuda, to see that all of it runs; the report, fake-report.md and .json, says so in
 # its first line, and what it cannot have is no 3. --no-fmt: as on a machine without the headers of {fmt}, where

@@ -147,9 +147,9 @@ void store_and_break(const Setting& setting, int socket, Left& left) {
 
 constexpr std::uint64_t refused = ~0ULL; // in a message: these contents were not taken
 
-/// The next process: takes over as a worker does, and reads everything.
-void look_after(const Setting& setting, std::vector<InheritedFd>& fds, const Left& left, int socket) {
-    const auto start = Clock::now();
+/// The next process: takes over as a worker does, and reads everything. `since`: when the first began to end.
+void look_after(const Setting& setting, std::vector<InheritedFd>& fds, const Left& left, Clock::time_point since,
+                int socket) {
     auto engine = CudaEngine::make(
         {.gpu = setting.gpu, .path = {}, .contents = true, .tuning = left.tuning.data(), .libcuda = setting.libcuda});
     if (!engine)
@@ -159,18 +159,24 @@ void look_after(const Setting& setting, std::vector<InheritedFd>& fds, const Lef
     auto rig = Rig::make(shape_of(setting, capacity), **engine, always_look);
     if (!rig)
         return say(socket, Verdict::failed, rig.error().message);
-    const auto live = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+    const auto live = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - since);
     const Model model(left.versions);
     const Outcome outcome = read_all(**rig, model);
     say(socket, all_right(outcome) && outcome.bytes == capacity ? Verdict::ok : Verdict::failed,
-        fmt::format("the next process was ready to serve after {} ms and read {} MiB: {} blocks wrong, {} requests "
-                    "failed",
-                    live.count(), outcome.bytes >> 20, outcome.wrong, outcome.errors),
+        fmt::format(
+            "the next process was ready to serve {} ms after the first began to end, and read {} MiB: {} blocks "
+            "wrong, {} requests failed",
+            live.count(), outcome.bytes >> 20, outcome.wrong, outcome.errors),
         std::max<std::uint64_t>(static_cast<std::uint64_t>(live.count()), 1));
 }
 
 /// How the first process ends: by a signal; by itself, and tells how; by a signal, and nobody keeps the GPU open.
 enum class End : std::uint8_t { killed, told, killed_unheld };
+
+/// There should have been one.
+Finding no_takeover(const std::string& name, std::string why) {
+    return {.name = name, .verdict = Verdict::failed, .text = std::move(why), .ready_ms = 0};
+}
 
 /// Both processes, the second after the first has ended.
 Finding in_succession(const std::string& name, const Setting& setting, End how) {
@@ -185,21 +191,25 @@ Finding in_succession(const std::string& name, const Setting& setting, End how) 
     const bool held = std::erase_if(fds, [&](const InheritedFd& one) {
                           return how == End::killed_unheld && one.name == CudaEngine::gpu_name;
                       }) != 0;
-    if (why.empty() && !killed) {
+    if (why.empty() && !killed)
         told = hear(socket.get(), patience);
+    const auto ending = Clock::now(); // what the driver takes to let go of a dead process is part of a takeover
+    if (why.empty() && !killed)
         (void)leave(first, 5s);
-    } else {
+    else
         end(first);
-    }
+    if (!why.empty() && left->lacking)
+        return {
+            .name = name, .verdict = Verdict::skipped, .text = "the first process could not store anything: " + why};
     if (!why.empty())
-        return {.name = name,
-                .verdict = left->lacking ? Verdict::skipped : Verdict::failed,
-                .text = "the first process could not store anything: " + why};
+        return no_takeover(name, "the first process could not store anything: " + why);
     if (how == End::killed_unheld && !held)
         return {.name = name, .verdict = Verdict::skipped, .text = "this driver has no /dev/nvidiaN to be held"};
+    if (told.verdict == Verdict::failed)
+        return no_takeover(name, told.text.data());
     if (told.verdict != Verdict::ok)
         return {.name = name, .verdict = told.verdict, .text = told.text.data()};
-    const pid_t second = in_child(socket, [&](int to) { look_after(setting, fds, *left, to); });
+    const pid_t second = in_child(socket, [&](int to) { look_after(setting, fds, *left, ending, to); });
     const Message message = hear(socket.get(), patience);
     end(second);
     if (how == End::killed_unheld && message.figure == refused)

@@ -117,7 +117,7 @@ class Report:
             lines.append("- CPU per I/O was not measured: this kernel takes an idle processor for a busy one")
         if machine["note"]:
             lines.append(f"- {machine['note']}")
-        if self.result["left_out"]:
+        if self.result.get("left_out", []):
             lines.append(f"- **There was no time for: {'; '.join(self.result['left_out'])}**")
         lines += [f"- {name} is missing: {why}" for name, why in self.result["missing"].items()]
         lines += [f"- **{name} failed, and was measured no more: {why}**" for name, why in self.result["failed"].items()]

@@ -64,6 +64,27 @@ TEST_CASE("an I/O thread that sleeps is not what the goals speak of") {
     CHECK_FALSE(met(report, "4 KiB read, by copy engine", "p50").has_value());
 }
 
+TEST_CASE("a load that failed is no measure, however quick") {
+    Report report;
+    report.rows = {row("cuda engine", "lone", Mix::read, 1, 4096, 10'000),
+                   row("cuda kernel", "lone", Mix::read, 1, 4096, 100),
+                   row("cuda batch", "lone", Mix::read, 1, 4096, 100)};
+    report.rows[1].outcome.errors = 1;
+    report.rows[2].outcome.wrong = 1;
+    CHECK(met(report, "4 KiB read, by copy engine", "p50") == false);
+    CHECK(find(report, "4 KiB read, by copy engine", "p50")->found.contains("cuda engine"));
+    report.rows[0].outcome.unanswered = 1;
+    CHECK_FALSE(met(report, "4 KiB read, by copy engine", "p50").has_value());
+}
+
+TEST_CASE("twice the median is twice, whatever bucket it falls into") {
+    Report report;
+    report.rows = {row("cuda engine", "lone", Mix::read, 1, 4096, 4096, 8192)};
+    CHECK(met(report, "4 KiB read, by copy engine", "p99") == true);
+    report.rows = {row("cuda engine", "lone", Mix::read, 1, 4096, 4096, 8192 * 17 / 16)};
+    CHECK(met(report, "4 KiB read, by copy engine", "p99") == false);
+}
+
 TEST_CASE("rates and shares are those of the best path") {
     Report report;
     report.rows = {row("cuda engine", "random", Mix::write, 512, 4096, 100),
@@ -90,6 +111,9 @@ TEST_CASE("of a neighbour the worst slowdown by copy engine counts") {
     CHECK(met(report, "neighbour", "5 %") == true);
     report.beside.push_back({.engine = "cuda engine", .what = "large", .turns_alone = 100, .turns_loaded = 90});
     CHECK(met(report, "neighbour", "5 %") == false);
+    report.beside.back() = {
+        .engine = "cuda engine", .what = "large", .turns_alone = 100, .turns_loaded = 100, .right = false};
+    CHECK(met(report, "neighbour", "5 %") == false);
 }
 
 TEST_CASE("a takeover is ready in time with every byte, or the goal is missed") {
@@ -99,6 +123,11 @@ TEST_CASE("a takeover is ready in time with every byte, or the goal is missed") 
     report.findings[1] = {.name = "b", .verdict = Verdict::failed, .text = "", .ready_ms = 0};
     CHECK(met(report, "death", "1 s") == false);
     report.findings[1] = {.name = "b", .text = "", .ready_ms = 1001};
+    CHECK(met(report, "death", "1 s") == false);
+    report.findings.pop_back();
+    report.troubles = {"loads (cuda poll): it died of signal 9"};
+    CHECK(met(report, "death", "1 s") == true);
+    report.troubles = {"broken (cuda poll): it died of signal 9"};
     CHECK(met(report, "death", "1 s") == false);
 }
 

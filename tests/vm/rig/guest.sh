@@ -173,18 +173,21 @@ kernel_trouble() {
 	without_swap_tables "$1" | grep -aE "\[ *[0-9]+\.[0-9]{6}\].*($TROUBLE)" | grep -avE "${2:-^\$}"
 }
 
-# emulator_fault LOG: did the emulated CPU run an instruction that was not in memory?
+# emulator_fault LOG [ALLOWED]: did the emulated CPU run an instruction that was not in memory, and was nothing wrong before?
 # When the kernel patches its code (static keys), QEMU with a thread for each CPU may keep
 # a stale translation of the breakpoint that stood there for a moment, and the kernel dies
 # of "Oops: int3". The dump of the code proves it: a real int3 (cc) stands right before
 # the marked byte. Seen with QEMU 7.2 and 10.0, the more the busier the host is.
 emulator_fault() {
+	local text
+	text=$(<"$1")
 	awk '/Oops: int3/ { oops = 1 }
 		oops && match($0, / Code: .* <[0-9a-f][0-9a-f]>/) {
 			stale = substr($0, RSTART + RLENGTH - 7, 2) != "cc"
 			exit
 		}
-		END { exit !stale }' "$1"
+		END { exit !stale }' <<<"$text" &&
+		! kernel_trouble <(sed '/Oops: int3/,$d' <<<"$text") "${2:-}" >/dev/null
 }
 
 # ended_orderly LOG: did the guest say its result and then power off?

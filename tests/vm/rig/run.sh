@@ -120,20 +120,21 @@ boot_test() {
 # run_test KERNEL NAME ACCELERATOR: boots, judges, reports; leaves the verdict in the guest's folder.
 # What the emulator itself broke says nothing about the test, and is run again.
 run_test() {
-	local kernel=$1 name=$2 file limit log start verdict reason again=$EMULATOR_RETRIES
+	local kernel=$1 name=$2 file limit log start verdict reason allowed again=$EMULATOR_RETRIES
 	file=$(test_file "$name")
 	limit=$(test_limit "$file" "$kernel")
 	log=$RESULTS/$kernel/$name.log
 	guest_defaults
 	G_KERNEL=$kernel G_DIR=$RESULTS/$kernel/$name G_ACCEL=$3
+	allowed=$(header "$file" allow-console)
 	start=$EPOCHREALTIME
 	boot_test "$log" "$file" "$limit"
-	while [ "$again" -gt 0 ] && emulator_fault "$log"; do
+	while [ "$again" -gt 0 ] && emulator_fault "$log" "$allowed"; do
 		again=$((again - 1))
 		cp "$log" "$RESULTS/$kernel/$name.emulator-fault.log"
 		boot_test "$log" "$file" "$limit"
 	done
-	read -r verdict reason < <(judge_test "$log" "$G_ENDED" "$limit" "$(header "$file" allow-console)")
+	read -r verdict reason < <(judge_test "$log" "$G_ENDED" "$limit" "$allowed")
 	[ "$again" -eq "$EMULATOR_RETRIES" ] || reason+=" (run again after an emulator fault)"
 	echo "$verdict" >"$G_DIR/verdict"
 	report "$kernel" "$name" "$(seconds_since "$start")" "$log" "$verdict" "$reason"
